@@ -1,0 +1,66 @@
+"""One account as the gates see it: its limits, its trading state and what is already committed.
+
+No field of a safety type has a default: what a gate cannot see, it must not pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from domain.ids import AccountName, PositionId
+from domain.instrument import Kind
+from domain.known import Known, Unknown
+
+
+class TradingState(StrEnum):
+    ACTIVE = "active"
+    REDUCING = "reducing"  # exits and SELLs only; set by the interlock, lifts itself when the cause is gone
+    HALTED = "halted"  # the same, open entry orders are canceled, lifted by a person only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Ceilings of one account. A position counts from the approval of its order, not from its fill."""
+
+    max_positions: int
+    max_exposure_usd: Decimal
+    max_daily_loss_usd: Decimal
+    max_contracts_per_order: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """What one position binds: what is held at its entry price and the unfilled rest of its opening order."""
+
+    position_id: PositionId
+    symbol: str
+    underlying: str
+    kind: Kind
+    held_qty: int
+    usd: Decimal
+    closing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """A locked snapshot: nothing in it can change until the transaction ends."""
+
+    account: AccountName
+    state: TradingState
+    state_reason: str
+    limits: Limits
+    commitments: tuple[Commitment, ...]
+    daily_pnl_usd: Known[Decimal] | Unknown
+    loss_latched: bool
+    read_at: datetime
+
+    @property
+    def positions(self) -> int:
+        return len(self.commitments)
+
+    @property
+    def exposure_usd(self) -> Decimal:
+        return sum((c.usd for c in self.commitments), start=Decimal(0))

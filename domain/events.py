@@ -1,0 +1,317 @@
+"""Every fact that travels on a stream.
+
+Names are past tense: a fact says what happened and is never edited. ``id`` is the
+deduplication key, ``at`` the aware UTC moment at which it happened (not when it was read),
+``schema`` the version of its shape. No field has a default: a fact that could be half known is two facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from domain.ids import AccountName, FactId, OrderId, PositionId, RecommendationId
+from domain.instrument import Kind
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class Action(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Intent(StrEnum):
+    """What an order does to a position. Source: Alpaca's position_intent."""
+
+    BUY_TO_OPEN = "buy_to_open"
+    BUY_TO_CLOSE = "buy_to_close"
+    SELL_TO_OPEN = "sell_to_open"
+    SELL_TO_CLOSE = "sell_to_close"
+
+    @property
+    def opens(self) -> bool:
+        return self in (Intent.BUY_TO_OPEN, Intent.SELL_TO_OPEN)
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class FillSource(StrEnum):
+    STREAM = "stream"
+    ACTIVITY = "activity"
+
+
+def utc(at: datetime) -> datetime:
+    """Return *at* if it is aware and in UTC, or raise ValueError."""
+    if at.utcoffset() != timedelta(0):
+        raise ValueError(f"time must be aware UTC, was {at.isoformat()}")
+    return at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    id: FactId
+    at: datetime
+    schema: int
+
+    def __post_init__(self) -> None:
+        utc(self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurFact(Fact):
+    """A fact of this house: *cause* is the id of what led to it, *origin* the code and configuration that ran."""
+
+    cause: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationIssued(Fact):
+    """A signal engine suggests a trade; exactly one of *qty* (units) and *notional_usd* is given."""
+
+    source: str
+    accounts: tuple[AccountName, ...]
+    underlying: str
+    instrument: Kind
+    action: Action
+    symbol: str | None
+    qty: int | None
+    notional_usd: Decimal | None
+    confidence: Decimal
+    strategy: str
+    reason: dict[str, Any]
+
+    @property
+    def recommendation_id(self) -> RecommendationId:
+        return RecommendationId(self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderApproved(OurFact):
+    """The gate (to open) or the exit, a SELL or a flatten (to close) decided that this order shall be placed."""
+
+    order_id: OrderId
+    client_order_id: str
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    side: Side
+    intent: Intent
+    qty: int
+    type: OrderType
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(OurFact):
+    """Alpaca took the order; it may already be filled."""
+
+    account: AccountName
+    broker_order_id: str
+    client_order_id: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled(OurFact):
+    """Alpaca executed *qty* of an order at *price*; *cum_qty* of it is filled after this execution.
+
+    *client_order_id* and *execution_id* are null where the source does not know them (REST activities).
+    *read_at* is the wall clock when the frame was read: the start of the gap that we measure.
+    """
+
+    account: AccountName
+    broker_order_id: str
+    client_order_id: str | None
+    execution_id: str | None
+    symbol: str
+    side: Side
+    qty: int
+    price: Decimal
+    cum_qty: int
+    source: FillSource
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(OurFact):
+    """Alpaca will not execute the order (more). *filled_qty* is what it executed before."""
+
+    account: AccountName
+    broker_order_id: str | None
+    client_order_id: str
+    symbol: str
+    code: str
+    message: str
+    filled_qty: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCanceled(OurFact):
+    account: AccountName
+    broker_order_id: str
+    client_order_id: str
+    symbol: str
+    filled_qty: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderExpired(OurFact):
+    account: AccountName
+    broker_order_id: str
+    client_order_id: str
+    symbol: str
+    filled_qty: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionAdjusted(OurFact):
+    """The reconciler found that the brokerage holds another quantity than our fills explain.
+
+    *qty* is signed: what the brokerage holds now. *price* is its average entry price, null when it holds nothing:
+    a phantom has no price, and none is invented for it.
+    """
+
+    account: AccountName
+    symbol: str
+    qty: int
+    price: Decimal | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Best bid and offer of one symbol. A missing side is None: not a price of zero dollars."""
+
+    symbol: str
+    bid: Decimal | None
+    ask: Decimal | None
+    bid_size: int
+    ask_size: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesTicked(Fact):
+    """The quotes of one frame of the price feed."""
+
+    feed: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMoved(Fact):
+    """A recorded day moved its clock to *at*; actors run their timers on it. Never published in live trading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationRefused(OurFact):
+    recommendation: RecommendationId
+    account: AccountName
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionOpened(OurFact):
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    qty: int
+    entry_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionChanged(OurFact):
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    qty: int
+    entry_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionClosed(OurFact):
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    exit_price: Decimal | None
+    realized_pnl_usd: Decimal | None
+    exit_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitTriggered(OurFact):
+    """A rule fired; *order_id* is the closing order that it wrote."""
+
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    rule: str
+    detail: str
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEnded(OurFact):
+    """An order left the market: canceled, expired, rejected or never sent."""
+
+    order_id: OrderId
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStateChanged(OurFact):
+    account: AccountName
+    state: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound(OurFact):
+    """Broker and rows disagree about *symbol*: both quantities, signed."""
+
+    account: AccountName
+    symbol: str
+    kind: str
+    rows_qty: int
+    broker_qty: int
+
+
+AnyFact = (
+    RecommendationIssued
+    | OrderApproved
+    | OrderAccepted
+    | OrderFilled
+    | OrderRejected
+    | OrderCanceled
+    | OrderExpired
+    | PositionAdjusted
+    | QuotesTicked
+    | ClockMoved
+    | RecommendationRefused
+    | PositionOpened
+    | PositionChanged
+    | PositionClosed
+    | ExitTriggered
+    | OrderEnded
+    | AccountStateChanged
+    | DriftFound
+)

@@ -1,0 +1,71 @@
+"""What can be traded: a share, or an option contract on one.
+
+``parse_symbol`` is the only parser of symbols, so an order can never name "the option's
+ticker" by accident: a symbol is either a stock or exactly one contract.
+
+Source: OCC option symbology without padding, as Alpaca writes it: root, yymmdd, C or P, strike x 1000 in
+eight digits; ``GOOGL260220C00340000`` is the GOOGL call expiring 2026-02-20 with strike 340.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+OPTION_MULTIPLIER: Final = 100
+_OCC: Final = re.compile(r"(?P<root>[A-Z]{1,6})(?P<ymd>\d{6})(?P<right>[CP])(?P<strike>\d{8})")
+_TICKER: Final = re.compile(r"[A-Z]{1,5}([./][A-Z]{1,2})?")
+
+
+class NotASymbol(ValueError):
+    """The text is neither a stock ticker nor an OCC option symbol."""
+
+
+class Kind(StrEnum):
+    CALL = "CALL"
+    PUT = "PUT"
+    STOCK = "STOCK"
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    symbol: str
+
+    kind = Kind.STOCK
+    multiplier = 1
+
+    @property
+    def underlying(self) -> str:
+        return self.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    symbol: str
+    underlying: str
+    expiration: date
+    kind: Kind
+    strike: Decimal
+
+    multiplier = OPTION_MULTIPLIER
+
+
+Instrument = Stock | Option
+
+
+def parse_symbol(text: str) -> Instrument:
+    """Return the instrument that *text* names, or raise :exc:`NotASymbol`."""
+    if m := _OCC.fullmatch(text):
+        try:
+            expiration = datetime.strptime(m["ymd"], "%y%m%d").date()  # noqa: DTZ007 - a date, no time in it
+        except ValueError as e:
+            raise NotASymbol(f"{text!r}: no such date {m['ymd']}") from e
+        kind = Kind.CALL if m["right"] == "C" else Kind.PUT
+        return Option(text, m["root"], expiration, kind, Decimal(m["strike"]) / 1000)
+    if _TICKER.fullmatch(text):
+        return Stock(text)
+    raise NotASymbol(f"{text!r} is neither a stock ticker nor an OCC option symbol")

@@ -1,0 +1,31 @@
+"""Market hours: one trading session, and the cut-offs that hang on its real close.
+
+A session comes from the brokerage's calendar (half days close at 13:00 New York time); nothing here assumes 16:00.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The regular session of *day* (New York date); *open* and *close* in UTC, the close is not part of it."""
+
+    day: date
+    open: datetime
+    close: datetime
+
+    def is_open(self, now: datetime) -> bool:
+        return self.open <= now < self.close
+
+    def closes_within(self, span: timedelta, now: datetime) -> bool:
+        """Is *now* at or after *span* before the close?"""
+        return now >= self.close - span
+
+
+def last_session_until(expiration: date, sessions: tuple[Session, ...]) -> Session | None:
+    """Return the last of *sessions* on or before *expiration* (contracts of 2014 expire on Saturdays)."""
+    trading = [s for s in sessions if s.day <= expiration]
+    return max(trading, key=lambda s: s.day, default=None)
