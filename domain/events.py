@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from domain.ids import AccountName, FactId, OrderId, PositionId, RecommendationId
 from domain.instrument import Kind
+
+
+#: Longest id of a recommendation, in characters: it becomes part of keys and of what people type.
+MAX_ID: Final = 64
 
 
 class Side(StrEnum):
@@ -54,11 +58,10 @@ class FillSource(StrEnum):
     ACTIVITY = "activity"
 
 
-def utc(at: datetime) -> datetime:
-    """Return *at* if it is aware and in UTC, or raise ValueError."""
-    if at.utcoffset() != timedelta(0):
-        raise ValueError(f"time must be aware UTC, was {at.isoformat()}")
-    return at
+def require(holds: bool, field: str, expected: str, value: object) -> None:
+    """Raise ValueError naming *field*, what is *expected* of it and its *value*, unless *holds*."""
+    if not holds:
+        raise ValueError(f"{field}: {expected}, was {value!r:.120}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ class Fact:
     schema: int
 
     def __post_init__(self) -> None:
-        utc(self.at)
+        require(self.at.utcoffset() == timedelta(0), "at", "an aware time in UTC is expected", self.at.isoformat())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,19 @@ class RecommendationIssued(Fact):
     confidence: Decimal
     strategy: str
     reason: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        Fact.__post_init__(self)
+        printable = self.id.isascii() and self.id.isprintable()
+        require(printable and 1 <= len(self.id) <= MAX_ID, "id", f"1 to {MAX_ID} printable ASCII characters", self.id)
+        require(len(self.accounts) > 0, "accounts", "at least one account", list(self.accounts))
+        require(len(set(self.accounts)) == len(self.accounts), "accounts", "distinct names", list(self.accounts))
+        asked = (self.qty, self.notional_usd)
+        require(asked.count(None) == 1, "qty", "exactly one of qty and notional_usd", [str(a) for a in asked])
+        require(self.qty is None or self.qty > 0, "qty", "a positive whole number", self.qty)
+        positive = self.notional_usd is None or self.notional_usd > 0
+        require(positive, "notional_usd", "a positive amount of dollars", str(self.notional_usd))
+        require(0 <= self.confidence <= 1, "confidence", "a decimal from 0 to 1", str(self.confidence))
 
     @property
     def recommendation_id(self) -> RecommendationId:

@@ -1,0 +1,140 @@
+"""Facts to stream fields and back: the one place where bytes become types.
+
+An entry has two fields: ``type``, the fact's name, and ``body``, its JSON. Decimals are strings,
+times are UTC ISO with Z. Unknown fields, numbers where money is expected and times without zone
+are refused with a message that names the field and the value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from domain.events import AnyFact, Fact, Quote, RecommendationIssued
+
+#: A body beyond this is refused unread, in bytes. The largest honest one is a frame of a few thousand quotes.
+MAX_BODY_BYTES: Final = 1_000_000
+#: What a signal engine may leave out of a recommendation.
+_OPTIONAL: Final[Mapping[str, Any]] = {"schema": 1, "reason": {}, "symbol": None, "qty": None, "notional_usd": None}
+_CLASSES: Final[dict[str, type[Fact]]] = {cls.__name__: cls for cls in get_args(AnyFact)}
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, ser_json_inf_nan="null", allow_inf_nan=False)
+
+
+class Undecodable(ValueError):
+    """The entry is not one of our facts; retrying cannot help, so it is dead-lettered."""
+
+
+def _mentions(hint: Any, wanted: type) -> bool:
+    return hint is wanted or (get_origin(hint) is not None and any(_mentions(a, wanted) for a in get_args(hint)))
+
+
+def _fields_of(cls: type, wanted: type) -> frozenset[str]:
+    hints = get_type_hints(cls)
+    return frozenset(f.name for f in fields(cls) if _mentions(hints[f.name] | None, wanted))
+
+
+def _adapter(cls: type[Fact]) -> TypeAdapter[Any]:
+    for part in (cls, Quote):
+        part.__pydantic_config__ = _STRICT  # type: ignore[union-attr]  # read by pydantic, unknown to the dataclass
+    return TypeAdapter(cls)
+
+
+_ADAPTERS: Final = {name: _adapter(cls) for name, cls in _CLASSES.items()}
+_MONEY: Final = {cls: _fields_of(cls, Decimal) for cls in (*_CLASSES.values(), Quote)}
+_TIMES: Final = {cls: _fields_of(cls, datetime) for cls in (*_CLASSES.values(), Quote)}
+
+
+def encode(fact: Fact) -> dict[str, bytes]:
+    """Return the two fields of a stream entry."""
+    name = type(fact).__name__
+    return {"type": name.encode(), "body": _ADAPTERS[name].dump_json(fact)}
+
+
+def decode(entry: Mapping[bytes, bytes]) -> Any:
+    """Return the fact in *entry*, one of ``domain.events.AnyFact``.
+
+    Raises:
+        Undecodable: names the field and the value that are wrong.
+    """
+    try:
+        name, body = entry[b"type"].decode(), entry[b"body"]
+    except KeyError as e:
+        raise Undecodable(f"field {e.args[0].decode()!r} is missing from the entry") from e
+    except UnicodeDecodeError as e:
+        raise Undecodable(f"type: not UTF-8 text, was {entry[b'type']!r:.80}") from e
+    if name not in _CLASSES:
+        raise Undecodable(f"type: unknown fact {name!r:.80}")
+    return parse(_CLASSES[name], body)
+
+
+def parse(cls: type[Fact], body: bytes | str) -> Any:
+    """Return the fact of *cls* whose JSON is *body*, or raise :exc:`Undecodable`."""
+    if len(body) > MAX_BODY_BYTES:
+        raise Undecodable(f"body: {len(body)} bytes, at most {MAX_BODY_BYTES} are read")
+    raw = _read_json(body)
+    if cls is RecommendationIssued:
+        raw = {**_OPTIONAL, **raw}
+    _refuse_numbers_as_money(cls, raw)
+    try:
+        return _ADAPTERS[cls.__name__].validate_json(json.dumps(raw))
+    except ValidationError as e:
+        raise Undecodable("; ".join(_complaint(error) for error in e.errors(include_url=False))) from e
+
+
+def _read_json(body: bytes | str) -> dict[str, Any]:
+    try:
+        raw = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as e:
+        raise Undecodable(f"body: not JSON ({e}), was {body[:80]!r}") from e
+    if not isinstance(raw, dict):
+        raise Undecodable(f"body: a JSON object is expected, was {body[:80]!r}")
+    return raw
+
+
+def _refuse_constant(text: str) -> Any:
+    raise Undecodable(f"body: {text} is not a JSON number")
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Undecodable(f"{name}: stands twice, as {found[name]!r:.80} and {value!r:.80}")
+        found[name] = value
+    return found
+
+
+def _refuse_numbers_as_money(cls: type, raw: Mapping[str, Any]) -> None:
+    """Pydantic would take a JSON number for a Decimal through a float; a producer writes strings."""
+    for name in _MONEY[cls]:
+        value = raw.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Undecodable(f"{name}: a decimal is written as a JSON string, was {value!r:.80}")
+    for name in _TIMES[cls]:
+        value = raw.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Undecodable(f"{name}: a time is written as ISO text in UTC, was {value!r:.80}")
+    for quote in raw.get("quotes", ()) if "quotes" in raw else ():
+        if isinstance(quote, dict):
+            _refuse_numbers_as_money(Quote, quote)
+
+
+def _complaint(error: Any) -> str:
+    if error["type"] == "value_error":  # ours: it names its field and value already
+        return str(error["ctx"]["error"])
+    where = ".".join(str(part) for part in error["loc"]) or "body"
+    return f"{where}: {error['msg']}, was {error['input']!r:.120}"
+
+
+def json_schema(cls: type[Fact]) -> dict[str, Any]:
+    """Return the JSON Schema of *cls*, for producers in any language."""
+    return _ADAPTERS[cls.__name__].json_schema()
+
+
+__all__ = ["MAX_BODY_BYTES", "Undecodable", "decode", "encode", "json_schema", "parse"]
