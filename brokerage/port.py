@@ -7,6 +7,7 @@ Errors are named by what the caller must do:
 * BrokerageUnavailable    nothing is known to have happened; wait and ask again
 * OutcomeUnknown          the order may or may not live: look it up by its client order id before anything else
 * NotAuthorized           wrong keys: a person must act
+* RequestRefused          a question was not understood: a bug of ours, asking again will not help
 
 Money is Decimal, time is aware UTC, quantities are whole units (signed only in BrokerPosition).
 """
@@ -20,7 +21,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.events import Intent, OrderType, Quote, Side
-from domain.instrument import Kind
+from domain.instrument import Contract
 from domain.session import Session
 
 
@@ -38,6 +39,14 @@ class OutcomeUnknown(BrokerageUnavailable):
 
 class NotAuthorized(BrokerageError):
     """The keys were refused."""
+
+
+class RequestRefused(BrokerageError):
+    """A question (not an order) was answered with 4xx other than "wait": the same question will be refused again."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"HTTP {status} {code}: {message}")
+        self.status, self.code, self.message = status, code, message
 
 
 class OrderRejected(BrokerageError):
@@ -70,19 +79,6 @@ class BrokerAccount:
     buying_power_usd: Decimal
     options_buying_power_usd: Decimal
     trading_blocked: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
-    """An option contract or a stock as the brokerage lists it; a stock has neither strike nor expiration."""
-
-    symbol: str
-    underlying: str
-    kind: Kind
-    multiplier: int
-    strike: Decimal | None
-    expiration: date | None
-    tradable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +144,7 @@ class Execution:
 
 class Brokerage(Protocol):
     """One account. Every call has a timeout; none retries by itself. Reading calls raise
-    BrokerageUnavailable or NotAuthorized; None means that the brokerage answered "there is none"."""
+    BrokerageUnavailable, NotAuthorized or RequestRefused; None means that the brokerage answered "there is none"."""
 
     def account(self) -> BrokerAccount: ...
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from domain.ids import AccountName, FactId, OrderId, PositionId, RecommendationId
 from domain.instrument import Kind
 
-
 #: Longest id of a recommendation, in characters: it becomes part of keys and of what people type.
 MAX_ID: Final = 64
 

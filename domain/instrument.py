@@ -57,6 +57,19 @@ class Option:
 Instrument = Stock | Option
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """An option contract or a stock as the brokerage lists it; a stock has neither strike nor expiration."""
+
+    symbol: str
+    underlying: str
+    kind: Kind
+    multiplier: int
+    strike: Decimal | None
+    expiration: date | None
+    tradable: bool
+
+
 def parse_symbol(text: str) -> Instrument:
     """Return the instrument that *text* names, or raise :exc:`NotASymbol`."""
     if m := _OCC.fullmatch(text):
