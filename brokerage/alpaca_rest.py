@@ -1,0 +1,197 @@
+"""The port over Alpaca's HTTP API, by alpaca-py.
+
+One instance belongs to one account and to one thread: its HTTP sessions must not be shared. Closing orders get an
+instance of their own with the exits' lane of the rate budget, so that no entry can stand in their way.
+
+Requests go through alpaca-py's clients as plain paths and text. Its typed calls would send prices as floats, and fail
+on a word they do not know after the order was accepted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import quote as escaped
+
+from alpaca.data.historical.option import OptionHistoricalDataClient
+from alpaca.data.historical.stock import StockHistoricalDataClient
+from alpaca.trading.client import TradingClient
+
+from brokerage import translate
+from brokerage.budget import Api, Lane
+from brokerage.endpoints import Endpoints, Keys
+from brokerage.port import (
+    BrokerAccount,
+    BrokerOrder,
+    BrokerPosition,
+    Execution,
+    NotCancelable,
+    OrderRequest,
+    RequestRefused,
+)
+from brokerage.wire import ask, prepare, send_order
+from domain.events import Quote
+from domain.instrument import Contract, NotASymbol, Option, parse_symbol
+from domain.session import Session
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+#: The most symbols that one request for latest quotes may name. Source: Alpaca's market data reference.
+SYMBOLS_PER_REQUEST: Final = 100
+ORDERS_PER_PAGE: Final = 500
+ACTIVITIES_PER_PAGE: Final = 100
+#: ``after`` may be exclusive and knows fewer digits than the executions: ask for a little more than is wanted.
+_ASK_EARLIER: Final = timedelta(seconds=2)
+
+
+class AlpacaBrokerage:
+    """One account at Alpaca, or at a server that speaks like it. Not for two threads."""
+
+    def __init__(self, keys: Keys, urls: Endpoints, timeout_s: float, budget: Lane) -> None:
+        who = (keys.key_id, keys.secret)
+        self._trading = TradingClient(*who, url_override=urls.trading, raw_data=True)
+        self._options = OptionHistoricalDataClient(*who, url_override=urls.data, raw_data=True)
+        self._stocks = StockHistoricalDataClient(*who, url_override=urls.data, raw_data=True)
+        for client in (self._trading, self._options, self._stocks):
+            prepare(client, timeout_s)
+        self._urls, self._budget = urls, budget
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in (self._trading, self._options, self._stocks):
+            client._session.close()
+
+    def account(self) -> BrokerAccount:
+        return self._must("/account", {}, translate.broker_account)
+
+    def now(self) -> datetime:
+        return self._must("/clock", {}, lambda raw: translate.moment(raw["timestamp"]))
+
+    def sessions(self, first: date, last: date) -> tuple[Session, ...]:
+        days = {"start": first.isoformat(), "end": last.isoformat()}
+        found = self._must("/calendar", days, lambda raw: [translate.session(day) for day in raw])
+        return tuple(sorted((s for s in found if first <= s.day <= last), key=lambda s: s.day))
+
+    def contract(self, symbol: str) -> Contract | None:
+        try:
+            named = parse_symbol(symbol)
+        except NotASymbol:
+            return None
+        if isinstance(named, Option):
+            return self._ask(f"/options/contracts/{symbol}", {}, translate.option_contract)
+        return self._ask(f"/assets/{escaped(symbol, safe='')}", {}, translate.stock)
+
+    def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        options = [s for s in symbols if _is_option(s)]
+        stocks = [s for s in symbols if s not in set(options)]
+        found: dict[str, Quote] = {}
+        for group in _groups(options):
+            found |= self._latest(self._options, "/options/quotes/latest", self._urls.option_feed, group)
+        for group in _groups(stocks):
+            found |= self._latest(self._stocks, "/stocks/quotes/latest", self._urls.stock_feed, group)
+        return found
+
+    def submit(self, order: OrderRequest) -> BrokerOrder:
+        body = translate.order_body(order)
+        self._budget.take(Api.TRADING)
+        return send_order(lambda: self._trading.post("/orders", body), translate.broker_order)
+
+    def order_by_client_id(self, client_order_id: str) -> BrokerOrder | None:
+        return self._ask("/orders:by_client_order_id", {"client_order_id": client_order_id}, translate.broker_order)
+
+    def order(self, broker_order_id: str) -> BrokerOrder | None:
+        return self._ask(f"/orders/{escaped(broker_order_id, safe='')}", {}, translate.broker_order)
+
+    def open_orders(self) -> Sequence[BrokerOrder]:
+        return self._must("/orders", {"status": "open", "direction": "asc", "limit": ORDERS_PER_PAGE}, _all_orders)
+
+    def cancel(self, broker_order_id: str) -> None:
+        path = f"/orders/{escaped(broker_order_id, safe='')}"
+        self._budget.take(Api.TRADING)
+        try:
+            gone = ask(lambda: self._trading.delete(path), lambda _: False)
+        except RequestRefused as e:
+            raise NotCancelable(str(e)) from e
+        if gone is None:
+            raise NotCancelable(f"no such order: {broker_order_id}")
+
+    def positions(self) -> Sequence[BrokerPosition]:
+        found = self._must("/positions", {}, lambda raw: [translate.broker_position(p) for p in raw])
+        return [p for p in found if p.qty]
+
+    def position(self, symbol: str) -> BrokerPosition | None:
+        found = self._ask(f"/positions/{escaped(symbol, safe='')}", {}, translate.broker_position)
+        return found if found and found.qty else None
+
+    def executions(self, since: datetime) -> Sequence[Execution]:
+        raw = [item for page in self._activity_pages(since - _ASK_EARLIER) for item in page]
+        found = [e for e in raw if e.at >= since]
+        return sorted(found, key=lambda e: (e.at, e.broker_order_id, e.cum_qty))
+
+    def _activity_pages(self, since: datetime) -> Iterator[list[Execution]]:
+        """Yield page after page, ascending; the token of the next page is the id of the last activity."""
+        query: dict[str, Any] = {
+            "after": since.isoformat(),
+            "direction": "asc",
+            "page_size": ACTIVITIES_PER_PAGE,
+        }
+        while True:
+            last, size, page = self._must("/account/activities/FILL", query, _activity_page)
+            yield page
+            if size < ACTIVITIES_PER_PAGE or last == query.get("page_token"):
+                return
+            query["page_token"] = last
+
+    def _latest(self, client: Any, path: str, feed: str, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """One unknown symbol may refuse the whole request: then each is asked for alone."""
+        self._budget.take(Api.DATA)
+        query = {"symbols": ",".join(symbols), "feed": feed}
+        try:
+            return ask(lambda: client.get(path, query), translate.quotes) or {}
+        except RequestRefused as e:
+            log.warning("no latest quotes of %s: %s", query["symbols"], e)
+            if len(symbols) == 1:
+                return {}
+        return {s: q for one in symbols for s, q in self._latest(client, path, feed, [one]).items()}
+
+    def _ask(self, path: str, query: Mapping[str, Any], read: Callable[[Any], T]) -> T | None:
+        self._budget.take(Api.TRADING)
+        return ask(lambda: self._trading.get(path, dict(query)), read)
+
+    def _must(self, path: str, query: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+        """Ask for something that every account has."""
+        answer = self._ask(path, query, read)
+        if answer is None:
+            raise RequestRefused(404, "", f"{path} is not there")
+        return answer
+
+
+def _is_option(symbol: str) -> bool:
+    try:
+        return isinstance(parse_symbol(symbol), Option)
+    except NotASymbol:
+        return False
+
+
+def _groups(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(symbols), SYMBOLS_PER_REQUEST):
+        yield symbols[start : start + SYMBOLS_PER_REQUEST]
+
+
+def _all_orders(raw: list[translate.Json]) -> list[BrokerOrder]:
+    """Read the open orders; a full page would be half a list that passes for the whole."""
+    if len(raw) >= ORDERS_PER_PAGE:
+        raise ValueError(f"{ORDERS_PER_PAGE} open orders or more")
+    return translate.broker_orders(raw)
+
+
+def _activity_page(raw: list[translate.Json]) -> tuple[str, int, list[Execution]]:
+    """Return the last id, the size of the page, and its executions without those of fractions (somebody else's)."""
+    fractions = [a["id"] for a in raw if not translate.is_whole(a)]
+    if fractions:
+        log.warning("executions of fractions of a share are left out: %s", fractions)
+    page = [translate.execution(a) for a in raw if translate.is_whole(a)]
+    return (raw[-1]["id"] if raw else ""), len(raw), page
