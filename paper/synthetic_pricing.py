@@ -34,7 +34,8 @@ def black_scholes(right: Right, *, spot: float, strike: float, years: float, vol
         return max(0.0, sign * (spot - discounted))
     d1 = math.log(spot / discounted) / deviation + deviation / 2.0
     d2 = d1 - deviation
-    return sign * (spot * _normal(sign * d1) - discounted * _normal(sign * d2))
+    price = sign * (spot * _normal(sign * d1) - discounted * _normal(sign * d2))
+    return max(0.0, price)  # far out of the money the difference rounds to a hair below nothing
 
 
 def implied_volatility(right: Right, price: float, *, spot: float, strike: float, years: float, rate: float) -> float:

@@ -114,7 +114,10 @@ def quote_rows(
     for bar in range(day.bars):
         free = _free_quote(day, contract, bar, spot[bar], interpolate(vols, bar), rng)
         quote = pinned.get(bar, free)
-        moved = _moved(quote, quotes[-1] if quotes else None, bar in pinned, rng)
+        if bar in pinned:
+            moved = "" if pinned.get(bar - 1) == quote else "ba"  # shown anew when a pin begins, then it stands still
+        else:
+            moved = _moved(quote, quotes[-1] if quotes else None, rng)
         for side in moved:
             sizes[side] = 1 + int(rng.expovariate(1 / MEAN_SIZE)) + (PINNED_DEPTH if bar in pinned else 0)
         if moved:
@@ -172,12 +175,15 @@ def _pinned(pin: Pin, contract: ContractSpec) -> Quoted:
         raise Unbuildable(f"a pin is whole cents, not {pin.price}")
     cents = int(price)
     spread = int(pin.spread * 100) if pin.spread is not None else max(1, round(cents * contract.spread_ratio))
-    if pin.side == "ask":
-        return Quoted(cents - spread, cents)
-    if pin.side == "bid":
-        return Quoted(cents, cents + spread)
     half = max(1, round(spread / 2))
-    return Quoted(cents - half, cents + half)
+    bid, ask = {
+        "ask": (cents - spread, cents),
+        "bid": (cents, cents + spread),
+        "mid": (cents - half, cents + half),
+    }[pin.side]
+    if not 0 < bid <= ask:
+        raise Unbuildable(f"a pin at {pin.price} with a spread of {spread} cents leaves no bid")
+    return Quoted(bid, ask)
 
 
 def _free_quote(day: DaySpec, contract: ContractSpec, bar: int, spot: float, vol: float, rng: Random) -> Quoted:
@@ -190,14 +196,11 @@ def _free_quote(day: DaySpec, contract: ContractSpec, bar: int, spot: float, vol
     return Quoted(bid, bid + spread) if bid > 0 else Quoted(None, max(1, bid + spread))
 
 
-def _moved(quote: Quoted, before: Quoted | None, pinned: bool, rng: Random) -> str:
-    """Say which sides are new in this bar: ``b``, ``a``, ``ba`` or none. A pinned quote stands still."""
-    resized = (rng.random() < RESIZE_PROBABILITY, rng.random() < RESIZE_PROBABILITY)
-    if pinned:
-        new_bid = new_ask = quote != before
-    else:
-        new_bid = before is None or quote.bid != before.bid or resized[0]
-        new_ask = before is None or quote.ask != before.ask or resized[1]
+def _moved(quote: Quoted, before: Quoted | None, rng: Random) -> str:
+    """Say which sides are new in this bar: ``b``, ``a``, ``ba`` or none."""
+    bid_resized, ask_resized = (rng.random() < RESIZE_PROBABILITY for _ in "ba")
+    new_bid = before is None or quote.bid != before.bid or bid_resized
+    new_ask = before is None or quote.ask != before.ask or ask_resized
     return ("b" if new_bid and quote.bid is not None else "") + ("a" if new_ask else "")
 
 

@@ -17,6 +17,7 @@ from paper.synthetic_files import files
 from paper.synthetic_path import intraday_shape, noise, through_points
 from paper.synthetic_pricing import Unpriceable, black_scholes, implied_spot, implied_volatility
 from paper.synthetic_spec import ContractSpec, DaySpec, Pin, Unbuildable, UnderlyingSpec, occ_symbol
+from paper.synthetic_tape import PINNED_DEPTH
 
 SCRIPT = Script(date(2026, 2, 2))
 OPEN = datetime(2026, 2, 2, 14, 30, tzinfo=UTC)
@@ -54,12 +55,12 @@ def test_calls_and_puts_keep_parity(spot: float, ratio: float, vol: float):
 
 @given(spot=spot_prices, ratio=moneyness, vol=vols)
 def test_a_higher_strike_makes_calls_cheaper_and_puts_dearer(spot: float, ratio: float, vol: float):
-    """Prices are monotone in the strike."""
-    low, high = spot * ratio, spot * ratio * 1.01
+    """Prices are monotone in the strike, as far as floats can tell."""
+    low, high, hair = spot * ratio, spot * ratio * 1.01, 1e-12 * spot
     terms = {"spot": spot, "years": YEARS, "vol": vol, "rate": RATE}
 
-    assert black_scholes("CALL", strike=low, **terms) >= black_scholes("CALL", strike=high, **terms)
-    assert black_scholes("PUT", strike=low, **terms) <= black_scholes("PUT", strike=high, **terms)
+    assert black_scholes("CALL", strike=low, **terms) >= black_scholes("CALL", strike=high, **terms) - hair
+    assert black_scholes("PUT", strike=low, **terms) <= black_scholes("PUT", strike=high, **terms) + hair
 
 
 def test_an_expired_option_is_worth_its_intrinsic_value():
@@ -158,7 +159,7 @@ def test_a_pinned_price_is_seen_exactly(cents: int, side: str, minute: int):
     seen = [row for row in generate(a_day(pin)).quotes if row.ts <= moment][-1]
 
     assert cents == getattr(seen, side)
-    assert seen.ask_size > 50 < seen.bid_size
+    assert min(seen.ask_size, seen.bid_size) > PINNED_DEPTH
 
 
 def test_the_middle_can_be_pinned():
@@ -208,6 +209,19 @@ def test_a_pin_of_half_a_cent_is_refused():
     """Quotes are whole cents."""
     with pytest.raises(Unbuildable, match="whole cents"):
         generate(a_day(SCRIPT.pin("14:40:00", "ask", "2.405")))
+
+
+def test_a_pin_that_leaves_no_bid_is_refused():
+    """A two-sided quote cannot have a bid of nothing."""
+    with pytest.raises(Unbuildable, match="no bid"):
+        generate(a_day(SCRIPT.pin("14:40:00", "ask", "0.05", spread="0.05")))
+
+
+def test_a_contract_listed_twice_is_refused():
+    """Two specs of one symbol would write two tapes under one name."""
+    contract = ContractSpec(right="CALL", strike=Decimal(100), expiration=date(2026, 2, 20))
+    with pytest.raises(Unbuildable, match="twice"):
+        a_day(underlyings=(UnderlyingSpec(symbol="ZED", spot=100.0, contracts=(contract, contract)),))
 
 
 @pytest.mark.parametrize(
