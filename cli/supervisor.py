@@ -209,9 +209,7 @@ def socket_folder(folder: Path, run_as: RunAs = OURSELVES) -> Path:
     Raises:
         SocketFolderIsNotOurs: somebody else made a folder of that name first.
     """
-    key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
-    name = f"gapless-{os.geteuid()}-{key}"
-    sockets = next(base for base in _bases(run_as) if _fits(base / name)) / name
+    sockets = _socket_path(folder, run_as)
     try:
         sockets.mkdir(mode=0o700)
     except FileExistsError:
@@ -220,6 +218,12 @@ def socket_folder(folder: Path, run_as: RunAs = OURSELVES) -> Path:
         if run_as.uid is not None and run_as.gid is not None:
             os.chown(sockets, run_as.uid, run_as.gid)
     return sockets
+
+
+def _socket_path(folder: Path, run_as: RunAs) -> Path:
+    key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
+    name = f"gapless-{os.geteuid()}-{key}"
+    return next(base / name for base in _bases(run_as) if _fits(base / name))
 
 
 def _bases(run_as: RunAs) -> Iterator[Path]:

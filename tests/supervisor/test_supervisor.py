@@ -1,0 +1,345 @@
+"""The embedded servers live exactly as long as their supervisor, and what they acknowledged longer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import redis
+from sqlalchemy import create_engine, text
+
+from cli.supervisor import ChildDied, FolderInUse, SocketFolderIsNotOurs, embedded_servers, socket_folder
+from db import unprivileged
+from db.embedded import NoDatabaseServer, find_postgres
+from db.unprivileged import NeedsAnotherUser
+from streams.embedded import NoStreamServer, find_valkey
+from tests.servers import a_folder
+from tests.supervisor.processes import holder, servers_on, wait_until
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def initialised() -> Iterator[Path]:
+    """A folder in which the servers ran once and were stopped."""
+    with a_folder() as folder:
+        with embedded_servers(folder / "data", durable=False):
+            pass
+        yield folder / "data"
+
+
+@pytest.fixture
+def folder(initialised: Path) -> Iterator[Path]:
+    """A copy of it for one test."""
+    with a_folder() as base:
+        shutil.copytree(initialised, base / "data")
+        yield base / "data"
+
+
+@pytest.fixture
+def empty() -> Iterator[Path]:
+    """An empty folder for one test."""
+    with a_folder() as base:
+        yield base
+
+
+def write_one_of_each(redis_url: str, database_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd("fills", {"type": "OrderFilled"}, id="7-1")
+    rows = create_engine(database_url)
+    with rows.begin() as tx:
+        tx.execute(text("CREATE TABLE kept AS SELECT 7 AS value"))
+    rows.dispose()
+
+
+def read_one_of_each(redis_url: str, database_url: str) -> tuple[list[Any], int]:
+    with redis.Redis.from_url(redis_url) as client:
+        entries = [entry for entry, _ in client.xrange("fills")]
+    rows = create_engine(database_url)
+    with rows.begin() as tx:
+        value: int = tx.execute(text("SELECT value FROM kept")).scalar_one()
+    rows.dispose()
+    return entries, value
+
+
+def test_a_killed_supervisor_leaves_no_orphan_and_loses_nothing(folder: Path) -> None:
+    """kill -9 of the supervisor ends both servers within 3 s; the next start has every row and entry."""
+    with holder(folder) as (process, urls):
+        write_one_of_each(**urls)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not servers_on(folder), seconds=3)
+    with embedded_servers(folder, durable=False) as servers:
+        assert ([b"7-1"], 7) == read_one_of_each(servers.redis_url, servers.database_url)
+
+
+def test_everything_killed_at_once_loses_nothing(folder: Path) -> None:
+    """kill -9 of the supervisor and of every server process at the same moment: all is there afterwards."""
+    with holder(folder) as (process, urls):
+        write_one_of_each(**urls)
+        for pid in [process.pid, *servers_on(folder)]:
+            with suppress(ProcessLookupError):  # the kernel was faster
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+    with embedded_servers(folder, durable=False) as servers:
+        assert ([b"7-1"], 7) == read_one_of_each(servers.redis_url, servers.database_url)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_everything_within_five_seconds(folder: Path, signum: signal.Signals) -> None:
+    """A busy statement, an open transaction and a blocked reader do not hold up the end."""
+    with holder(folder) as (process, urls):
+        busy = a_session(urls["database_url"])
+        threading.Thread(target=swallow(lambda: busy.cursor().execute("SELECT pg_sleep(60)")), daemon=True).start()
+        waiting = a_session(urls["database_url"])
+        waiting.cursor().execute("SELECT 1")
+        client = redis.Redis.from_url(urls["redis_url"], socket_timeout=None)
+        threading.Thread(target=swallow(lambda: client.xread({"s": "$"}, block=0)), daemon=True).start()
+        started = time.monotonic()
+        process.send_signal(signum)
+        process.wait(5)
+        assert 5 > time.monotonic() - started
+        assert [] == servers_on(folder)
+        assert 0 == process.returncode
+
+
+def a_session(database_url: str) -> Any:
+    host = create_engine(database_url).url.query["host"]
+    return psycopg2.connect(host=host, user="gapless", dbname="gapless")
+
+
+def swallow(blocking: Callable[[], object]) -> Callable[[], None]:
+    """Wrap a call that the end of its server breaks off."""
+
+    def call() -> None:
+        with pytest.raises((psycopg2.Error, redis.RedisError)):
+            blocking()
+
+    return call
+
+
+def test_the_terminal_interrupts_the_supervisor_alone(folder: Path) -> None:
+    """Ctrl-C goes to a process group; the servers are in none that the terminal knows."""
+    with embedded_servers(folder, durable=False):
+        groups = {os.getpgid(pid) for pid in servers_on(folder)}
+        assert os.getpgid(0) not in groups
+        assert groups
+
+
+def test_a_folder_in_use_is_refused_in_one_line(folder: Path) -> None:
+    """Two runs on one folder would be two postmasters on one cluster: the second is told who has it."""
+    with holder(folder) as (process, _):
+        with pytest.raises(FolderInUse) as refused, embedded_servers(folder):
+            pass
+        assert f"{folder} is in use by another run (process {process.pid})" == str(refused.value)
+        assert 2 == refused.value.exit_code
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey-server"])
+def test_a_server_that_dies_is_noticed(folder: Path, name: str) -> None:
+    """The check after its death names the server and the signal."""
+    with embedded_servers(folder, durable=False) as servers:
+        servers.check()
+        os.kill(min(pid for pid in servers_on(folder) if name == comm(pid)), signal.SIGKILL)
+        with pytest.raises(ChildDied) as died:
+            wait_until(servers.check, seconds=3)
+        assert (name.removesuffix("-server"), -signal.SIGKILL) == (died.value.name, died.value.code)
+
+
+def comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def test_nobody_else_may_enter(empty: Path) -> None:
+    """What we create is closed to other users; a folder that was there keeps its mode."""
+    given = empty / "given"
+    given.mkdir(mode=0o755)
+    with embedded_servers(given, durable=False):
+        sockets = socket_folder(given)
+        modes = {path.name: mode_of(path) for path in (given, *given.iterdir(), *sockets.iterdir(), sockets)}
+    expected = {"postgres": 0o700, "valkey": 0o700, "logs": 0o700, sockets.name: 0o700, "given": 0o755}
+    expected |= {".s.PGSQL.5432": 0o700, "valkey.sock": 0o700}
+    assert expected == {name: modes[name] for name in expected}
+    assert 0o700 == mode_of_new(empty / "new")
+
+
+def mode_of_new(folder: Path) -> int:
+    with embedded_servers(folder, durable=False):
+        return mode_of(folder)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_sockets_are_gone_after_a_clean_stop(folder: Path) -> None:
+    """A clean stop leaves nothing outside the data folder."""
+    with embedded_servers(folder, durable=False) as servers:
+        sockets = Path(servers.redis_url.removeprefix("unix://")).parent
+        assert sockets.is_dir()
+    assert not sockets.exists()
+
+
+def test_a_foreign_socket_folder_is_not_entered(tmp_path: Path) -> None:
+    """Under a shared /tmp anybody may make a folder of our name first: its mode gives it away."""
+    sockets = socket_folder(tmp_path)
+    sockets.chmod(0o755)
+    with pytest.raises(SocketFolderIsNotOurs, match=str(sockets)):
+        socket_folder(tmp_path)
+    sockets.rmdir()
+
+
+def test_a_relative_folder_under_a_path_with_spaces_works(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is taken relative to where the user stands, and is passed on without a shell."""
+    here = empty / "my trading 'desk'"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("TMPDIR", str(here))
+    with embedded_servers(Path("data"), durable=False) as servers:
+        write_one_of_each(servers.redis_url, servers.database_url)
+    assert (here / "data" / "postgres" / "PG_VERSION").exists()
+
+
+def test_a_path_longer_than_any_socket_name_works(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket's path may have some hundred bytes; the data's, and TMPDIR's, may have more."""
+    deep = empty / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(deep))
+    with embedded_servers(deep, durable=False) as servers:
+        write_one_of_each(servers.redis_url, servers.database_url)
+
+
+def test_somebodys_postgres_settings_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGPORT, PGHOST and PGDATA in a shell are about another server."""
+    for key, value in {"PGPORT": "6543", "PGHOST": "elsewhere", "PGDATA": "/nowhere", "PGUSER": "x"}.items():
+        monkeypatch.setenv(key, value)
+    with embedded_servers(folder, durable=False) as servers:
+        write_one_of_each(servers.redis_url, servers.database_url)
+
+
+def test_servers_keep_what_they_acknowledge_and_listen_on_no_network(empty: Path) -> None:
+    """The product's settings, read back from the running servers."""
+    wanted = ["fsync", "synchronous_commit", "full_page_writes", "data_checksums", "listen_addresses", "TimeZone"]
+    with embedded_servers(empty / "data") as servers:
+        rows = create_engine(servers.database_url)
+        with rows.begin() as tx:
+            found = [tx.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one() for name in wanted]
+        rows.dispose()
+        with redis.Redis.from_url(servers.redis_url, decode_responses=True) as client:
+            names = ("appendonly", "appendfsync", "maxmemory-policy", "port")
+            kept = [client.config_get(name)[name] for name in names]
+    assert ["on", "on", "on", "on", "", "UTC"] == found
+    assert ["yes", "always", "noeviction", "0"] == kept
+
+
+def test_a_warm_start_takes_less_than_half_a_second(folder: Path) -> None:
+    """Both servers answer and the database is there."""
+    before = time.monotonic()
+    with embedded_servers(folder, durable=False):
+        assert 0.5 > time.monotonic() - before
+
+
+def test_a_server_left_alive_is_replaced(folder: Path) -> None:
+    """Where the kernel does not end orphans, the next start stops them first."""
+    with orphans(folder) as before, embedded_servers(folder, durable=False) as servers:
+        assert 2 <= len(before)
+        assert set() == before & set(servers_on(folder))
+        write_one_of_each(servers.redis_url, servers.database_url)
+
+
+@contextmanager
+def orphans(folder: Path) -> Iterator[set[int]]:
+    """Start both servers as the supervisor would, but without their tie to it."""
+    from tests.servers import a_postgres, a_valkey
+
+    base = folder.parent / folder.name
+    processes = [
+        subprocess.Popen(server.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for server in (a_postgres(base), a_valkey(base))
+    ]
+    try:
+        wait_until(lambda: all(server.is_ready() for server in (a_postgres(base), a_valkey(base))), seconds=5)
+        yield set(servers_on(folder))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_process_id_given_to_somebody_else_does_not_stop_the_start(folder: Path) -> None:
+    """After a reboot the old postmaster's number may be anybody's: neither obeyed nor killed."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as somebody:
+        try:
+            folder.joinpath("postgres", "postmaster.pid").write_text(f"{somebody.pid}\n{folder}/postgres\n1\n5432\n")
+            folder.joinpath("valkey", "valkey.pid").write_text(f"{somebody.pid}\n")
+            with embedded_servers(folder, durable=False) as servers:
+                write_one_of_each(servers.redis_url, servers.database_url)
+            assert somebody.poll() is None
+        finally:
+            somebody.kill()
+
+
+def test_an_interrupted_initdb_is_done_again(empty: Path) -> None:
+    """A half cluster is not mistaken for one."""
+    half = empty / "data" / "postgres.unfinished"
+    half.mkdir(parents=True)
+    half.joinpath("PG_VERSION").write_text("18\n")
+    with embedded_servers(empty / "data", durable=False) as servers:
+        write_one_of_each(servers.redis_url, servers.database_url)
+    assert not half.exists()
+
+
+def test_a_cluster_of_another_major_version_is_refused(folder: Path) -> None:
+    """PostgreSQL 18 does not read the files of 15: say so instead of failing in a log."""
+    folder.joinpath("postgres", "PG_VERSION").write_text("15\n")
+    with (
+        pytest.raises(NoDatabaseServer, match=r"made by PostgreSQL 15, the binaries are 18\."),
+        embedded_servers(folder),
+    ):
+        pass
+
+
+def test_a_missing_binary_is_named(tmp_path: Path) -> None:
+    """A given path is used or refused, never replaced by another server."""
+    with pytest.raises(NoStreamServer, match="no such binary"):
+        find_valkey(tmp_path / "valkey-server")
+    with pytest.raises(NoDatabaseServer, match=str(tmp_path)):
+        find_postgres(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has the problem")
+def test_root_without_namespaces_runs_postgres_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the kernel refuses namespaces; nobody does it where it can reach program and data."""
+    monkeypatch.setattr(unprivileged, "_namespaces_work", lambda: False)
+    with a_folder() as base:
+        base.chmod(0o755)
+        try:
+            with embedded_servers(base / "data", durable=False) as servers:
+                write_one_of_each(servers.redis_url, servers.database_url)
+                owners = {
+                    Path(f"/proc/{pid}").stat().st_uid for pid in servers_on(base / "data") if comm(pid) == "postgres"
+                }
+        except NeedsAnotherUser as cannot:
+            pytest.skip(f"the binaries stand where nobody cannot go: {cannot}")
+    assert 0 not in owners
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has the problem")
+def test_root_without_any_way_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a namespace nor nobody: one sentence with two ways out, and no user is created."""
+    monkeypatch.setattr(unprivileged, "_namespaces_work", lambda: False)
+    told = pytest.raises(NeedsAnotherUser, match="start gapless as another user")
+    with a_folder() as closed, told, embedded_servers(closed / "data"):
+        pass
