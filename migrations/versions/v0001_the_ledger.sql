@@ -352,6 +352,14 @@ CREATE TABLE dead_letters (
 
 -- ---------------------------------------------------------------- what was observed
 
+-- Trading sessions as the brokerage's calendar says, for those who hold no keys. The close is not part of a session.
+CREATE TABLE sessions (
+    day   date PRIMARY KEY,
+    open  timestamptz NOT NULL,
+    close timestamptz NOT NULL,
+    CHECK (open < close)
+);
+
 -- Where broker and rows disagree, as of the last two readings. A row goes when the cause is gone.
 CREATE TABLE drift (
     account     text NOT NULL REFERENCES accounts,

@@ -1,0 +1,91 @@
+"""The fills: append-only, each execution once, whatever brought it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from domain.events import Side
+from domain.ids import AccountName, FillId, OrderId, PositionId
+from domain.positions import Fill
+
+
+def insert(
+    tx: Connection,
+    *,
+    fill: Fill,
+    account: AccountName,
+    order_id: OrderId,
+    position_id: PositionId,
+    symbol: str,
+    execution_id: str | None,
+    source: str,
+    read_at: datetime,
+) -> bool:
+    """Record one execution; False when it is there already. The socket's execution id completes a REST row."""
+    values = {
+        "fill_id": fill.fill_id,
+        "account": account,
+        "broker_order_id": fill.broker_order_id,
+        "cum_qty": fill.cum_qty,
+        "execution_id": execution_id,
+        "order_id": order_id,
+        "position_id": position_id,
+        "symbol": symbol,
+        "side": fill.side,
+        "qty": fill.qty,
+        "price": fill.price,
+        "at": fill.at,
+        "source": source,
+        "read_at": read_at,
+    }
+    inserted = tx.execute(
+        text(
+            "INSERT INTO fills (fill_id, account, broker_order_id, cum_qty, execution_id, order_id, position_id,"
+            " symbol, side, qty, price, at, source, read_at)"
+            " VALUES (:fill_id, :account, :broker_order_id, :cum_qty, :execution_id, :order_id, :position_id, :symbol,"
+            " :side, :qty, :price, :at, :source, :read_at)"
+            " ON CONFLICT (account, broker_order_id, cum_qty) DO NOTHING"
+        ),
+        values,
+    ).rowcount
+    if not inserted and execution_id is not None:
+        tx.execute(
+            text("UPDATE fills SET execution_id = :execution_id WHERE fill_id = :fill_id AND execution_id IS NULL"),
+            values,
+        )
+    return inserted == 1
+
+
+def of_position(tx: Connection, position_id: PositionId | UUID) -> Sequence[Fill]:
+    """Return every fill of the position, in any order: the fold sorts them."""
+    rows = tx.execute(
+        text(
+            "SELECT fill_id, broker_order_id, cum_qty, side, qty, price, at FROM fills WHERE position_id = :position_id"
+        ),
+        {"position_id": position_id},
+    )
+    return [
+        Fill(
+            fill_id=FillId(r.fill_id),
+            broker_order_id=r.broker_order_id,
+            cum_qty=r.cum_qty,
+            side=Side(r.side),
+            qty=r.qty,
+            price=None if r.price is None else Decimal(r.price),
+            at=r.at,
+        )
+        for r in rows
+    ]
+
+
+def filled_of_order(tx: Connection, order_id: OrderId) -> int:
+    """Return how many units of the order we have read as filled."""
+    total: int = tx.execute(
+        text("SELECT coalesce(sum(qty), 0)::integer FROM fills WHERE order_id = :order_id"), {"order_id": order_id}
+    ).scalar_one()
+    return total

@@ -1,0 +1,52 @@
+"""Latencies as counts in buckets of two significant digits: percentiles of any number of processes add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import ROUND_UP, Decimal, localcontext
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+_TWO_DIGITS: Final = 2
+
+
+def bucket(ms: float) -> Decimal:
+    """Return the upper edge of the bucket that *ms* falls in: 12.34 is in the bucket up to 13."""
+    with localcontext() as context:
+        context.prec, context.rounding = _TWO_DIGITS, ROUND_UP
+        return +Decimal(max(ms, 0.001))
+
+
+def add(tx: Connection, name: str, measured_ms: Iterable[float]) -> None:
+    for le_ms, count in sorted(Counter(map(bucket, measured_ms)).items()):
+        tx.execute(
+            text(
+                "INSERT INTO latencies (name, le_ms, count) VALUES (:name, :le_ms, :count)"
+                " ON CONFLICT (name, le_ms) DO UPDATE SET count = latencies.count + :count"
+            ),
+            {"name": name, "le_ms": le_ms, "count": count},
+        )
+
+
+def percentiles(tx: Connection, name: str) -> dict[str, float | None]:
+    """Return p50, p99 and max in ms, each None when nothing was measured."""
+    rows = tx.execute(
+        text("SELECT le_ms, count AS n FROM latencies WHERE name = :name ORDER BY le_ms"), {"name": name}
+    ).all()
+    total = sum(r.n for r in rows)
+    if not total:
+        return {"p50": None, "p99": None, "max": None}
+    return {"p50": _at(rows, total * 0.50), "p99": _at(rows, total * 0.99), "max": float(rows[-1].le_ms)}
+
+
+def _at(rows: Iterable[Row[Any]], rank: float) -> float:
+    seen = 0
+    edge = 0.0
+    for row in rows:
+        seen += row.n
+        edge = float(row.le_ms)
+        if seen >= rank:
+            break
+    return edge

@@ -1,0 +1,55 @@
+"""Who may read a partition now: a row with an epoch that every effect checks in its own transaction.
+
+Times are the database's own: the holders' clocks do not matter, nor does the clock of a recorded day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+class LeaseLost(RuntimeError):
+    """Somebody else holds the lease: this process must stop reading the partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    name: str
+    holder: str
+    epoch: int
+
+
+def acquire(tx: Connection, name: str, holder: str, ttl_ms: int) -> Lease | None:
+    """Take *name* if it is free, expired or ours already; the epoch grows when it changes hands."""
+    epoch = tx.execute(
+        text(
+            "INSERT INTO leases (lease, holder, epoch, expires_at)"
+            " VALUES (:name, :holder, 1, clock_timestamp() + :ttl * interval '1 ms')"
+            " ON CONFLICT (lease) DO UPDATE SET holder = :holder,"
+            " epoch = leases.epoch + CASE WHEN leases.holder = :holder THEN 0 ELSE 1 END,"
+            " expires_at = clock_timestamp() + :ttl * interval '1 ms'"
+            " WHERE leases.holder = :holder OR leases.expires_at < clock_timestamp() RETURNING epoch"
+        ),
+        {"name": name, "holder": holder, "ttl": ttl_ms},
+    ).scalar_one_or_none()
+    return None if epoch is None else Lease(name, holder, epoch)
+
+
+def require(tx: Connection, lease: Lease) -> None:
+    """Raise :exc:`LeaseLost` unless *lease* is still ours; it cannot change hands until *tx* ends."""
+    held = tx.execute(
+        text("SELECT 1 FROM leases WHERE lease = :name AND holder = :holder AND epoch = :epoch FOR SHARE"),
+        {"name": lease.name, "holder": lease.holder, "epoch": lease.epoch},
+    ).one_or_none()
+    if held is None:
+        raise LeaseLost(f"lease {lease.name} (epoch {lease.epoch}) has another holder")
+
+
+def release(tx: Connection, lease: Lease) -> None:
+    """Let the next one take it at once."""
+    tx.execute(
+        text("UPDATE leases SET expires_at = '-infinity' WHERE lease = :name AND holder = :holder AND epoch = :epoch"),
+        {"name": lease.name, "holder": lease.holder, "epoch": lease.epoch},
+    )

@@ -1,0 +1,206 @@
+"""The positions, each with its exit plan: one cannot exist without the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db import policies
+from domain.exits import ExitPolicy
+from domain.ids import AccountName, PositionId, RecommendationId
+from domain.instrument import Kind, Option, parse_symbol
+from domain.positions import Excursion, Holding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionRow:
+    """A position as it stands. *retry_at*: no new close before this time; *close_tries*: closes that ended unfilled."""
+
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    kind: Kind
+    multiplier: int
+    strategy: str
+    recommendation: RecommendationId | None
+    qty: int
+    entry_price: Decimal | None
+    opened_at: datetime
+    closed_at: datetime | None
+    exit_reason: str | None
+    policy: ExitPolicy
+    excursion: Excursion
+    close_tries: int
+    retry_at: datetime | None
+    triggered_rule: str | None
+
+
+_SELECT = (
+    "SELECT p.position_id, account, symbol, kind, multiplier, strategy, recommendation, qty, entry_price, opened_at,"
+    " closed_at, exit_reason, policy, peak, trough, close_tries, retry_at, triggered_rule"
+    " FROM positions p JOIN exit_plans e ON e.position_id = p.position_id"
+)
+
+
+def _row(r: Row[Any]) -> PositionRow:
+    return PositionRow(
+        position_id=PositionId(r.position_id),
+        account=AccountName(r.account),
+        symbol=r.symbol,
+        kind=Kind(r.kind),
+        multiplier=r.multiplier,
+        strategy=r.strategy,
+        recommendation=None if r.recommendation is None else RecommendationId(r.recommendation),
+        qty=r.qty,
+        entry_price=r.entry_price,
+        opened_at=r.opened_at,
+        closed_at=r.closed_at,
+        exit_reason=r.exit_reason,
+        policy=policies.from_json(r.policy),
+        excursion=Excursion(peak=r.peak, trough=r.trough),
+        close_tries=r.close_tries,
+        retry_at=r.retry_at,
+        triggered_rule=r.triggered_rule,
+    )
+
+
+def get(tx: Connection, position_id: PositionId) -> PositionRow | None:
+    row = tx.execute(text(f"{_SELECT} WHERE p.position_id = :id"), {"id": position_id}).one_or_none()
+    return None if row is None else _row(row)
+
+
+def lock(tx: Connection, position_id: PositionId) -> PositionRow | None:
+    """Return the position and hold it until the transaction ends; None when no fill has created it yet."""
+    row = tx.execute(text(f"{_SELECT} WHERE p.position_id = :id FOR UPDATE OF p"), {"id": position_id}).one_or_none()
+    return None if row is None else _row(row)
+
+
+def open_in(tx: Connection, account: AccountName, symbol: str) -> PositionRow | None:
+    """Return the open position of *symbol* in *account*, if there is one, and hold it."""
+    row = tx.execute(
+        text(f"{_SELECT} WHERE account = :account AND symbol = :symbol AND closed_at IS NULL FOR UPDATE OF p"),
+        {"account": account, "symbol": symbol},
+    ).one_or_none()
+    return None if row is None else _row(row)
+
+
+def all_open(tx: Connection, account: AccountName | None = None) -> Sequence[PositionRow]:
+    where = "" if account is None else " AND account = :account"
+    rows = tx.execute(
+        text(f"{_SELECT} WHERE closed_at IS NULL{where} ORDER BY opened_at, p.position_id"),
+        {} if account is None else {"account": account},
+    )
+    return [_row(r) for r in rows]
+
+
+def plan(tx: Connection, position_id: PositionId, policy: ExitPolicy) -> None:
+    """Write how the position is to be left, unless that is written already."""
+    statement = text(
+        "INSERT INTO exit_plans (position_id, policy, policy_version) VALUES (:id, :policy, :version)"
+        " ON CONFLICT (position_id) DO NOTHING"
+    ).bindparams(bindparam("policy", type_=JSONB))
+    tx.execute(statement, {"id": position_id, "policy": policies.to_json(policy), "version": policy.version})
+
+
+def create(
+    tx: Connection,
+    *,
+    position_id: PositionId,
+    account: AccountName,
+    symbol: str,
+    strategy: str,
+    recommendation: RecommendationId | None,
+    adopted: bool,
+    holding: Holding,
+    exit_reason: str,
+) -> None:
+    """Write the position that its first fill made; *exit_reason* counts only if that fill also closed it."""
+    instrument = parse_symbol(symbol)
+    option = instrument if isinstance(instrument, Option) else None
+    values = _holding(holding, exit_reason) | {
+        "id": position_id,
+        "account": account,
+        "symbol": symbol,
+        "underlying": instrument.underlying,
+        "kind": instrument.kind,
+        "strike": option.strike if option else None,
+        "expiration": option.expiration if option else None,
+        "multiplier": instrument.multiplier,
+        "strategy": strategy,
+        "recommendation": recommendation,
+        "adopted": adopted,
+        "opened_at": holding.opened_at,
+    }
+    tx.execute(
+        text(
+            "INSERT INTO positions (position_id, account, symbol, underlying, kind, strike, expiration, multiplier,"
+            " strategy, recommendation, adopted, qty, max_qty, entry_price, exit_price, realized_pnl_usd, opened_at,"
+            " closed_at, exit_reason)"
+            " VALUES (:id, :account, :symbol, :underlying, :kind, :strike, :expiration, :multiplier, :strategy,"
+            " :recommendation, :adopted, :qty, :max_qty, :entry_price, :exit_price, :realized, :opened_at, :closed_at,"
+            " :exit_reason)"
+        ),
+        values,
+    )
+
+
+def save(tx: Connection, position_id: PositionId, holding: Holding, exit_reason: str) -> None:
+    """Bring the row to what its fills add up to; a late fill may open it again."""
+    tx.execute(
+        text(
+            "UPDATE positions SET qty = :qty, max_qty = :max_qty, entry_price = :entry_price,"
+            " exit_price = :exit_price, realized_pnl_usd = :realized, opened_at = :opened_at, closed_at = :closed_at,"
+            " exit_reason = :exit_reason WHERE position_id = :id"
+        ),
+        _holding(holding, exit_reason) | {"id": position_id},
+    )
+
+
+def _holding(holding: Holding, exit_reason: str) -> dict[str, object]:
+    return {
+        "qty": holding.qty,
+        "max_qty": holding.max_qty,
+        "entry_price": holding.entry_price,
+        "exit_price": holding.exit_price,
+        "realized": holding.realized_pnl_usd,
+        "opened_at": holding.opened_at,
+        "closed_at": holding.closed_at,
+        "exit_reason": exit_reason if holding.closed_at is not None else None,
+    }
+
+
+def widen_excursion(tx: Connection, position_id: PositionId, seen: Excursion, is_long: bool) -> None:
+    """Move peak and trough outwards; they never move back, whoever writes last."""
+    best, worst = ("greatest", "least") if is_long else ("least", "greatest")
+    tx.execute(
+        text(
+            f"UPDATE exit_plans SET peak = {best}(peak, :peak), trough = {worst}(trough, :trough)"
+            " WHERE position_id = :id"
+        ),
+        {"id": position_id, "peak": seen.peak, "trough": seen.trough},
+    )
+
+
+def mark_triggered(tx: Connection, position_id: PositionId, rule: str, now: datetime) -> None:
+    """Record which rule asked first for the close; later tries keep it."""
+    tx.execute(
+        text(
+            "UPDATE exit_plans SET triggered_rule = coalesce(triggered_rule, :rule),"
+            " triggered_at = coalesce(triggered_at, :now) WHERE position_id = :id"
+        ),
+        {"id": position_id, "rule": rule, "now": now},
+    )
+
+
+def record_failed_close(tx: Connection, position_id: PositionId, retry_at: datetime) -> None:
+    """A close ended with quantity left: the next try comes at *retry_at*."""
+    tx.execute(
+        text("UPDATE exit_plans SET close_tries = close_tries + 1, retry_at = :retry_at WHERE position_id = :id"),
+        {"id": position_id, "retry_at": retry_at},
+    )
