@@ -1,0 +1,8 @@
+"""``python -m paper``: serve recorded days until told to stop."""
+
+import sys
+
+from paper.server import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,207 @@
+"""What every HTTP request passes: journal, faults, keys, rate limit, and errors in Alpaca's shape."""
+
+import asyncio
+import base64
+import json
+import logging
+import socket
+import struct
+from decimal import Decimal
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from paper import faults, ids
+from paper.book import Account
+from paper.errors import ApiError, bad_body, data_error, not_found, unauthorized
+from paper.faults import Fault, Faults
+from paper.limits import Verdict
+from paper.stream_protocols import Keys
+from paper.world import World
+
+log = logging.getLogger(__name__)
+
+_DATA_PATHS = ("/v1beta1/", "/v2/stocks/")
+#: Reset instead of an orderly end: linger on, zero seconds.
+_RESET = struct.pack("ii", 1, 0)
+#: Stands for a body that is no JSON.
+_UNREADABLE = object()
+
+
+def reply(payload: Any, status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(
+        status=status, body=json.dumps(payload, separators=(",", ":")).encode(), content_type="application/json"
+    )
+
+
+def account_of(request: web.Request) -> Account:
+    """The account whose keys the request carries; it has passed the gate."""
+    found: Account = request["account"]
+    return found
+
+
+def body_of(request: web.Request) -> Any:
+    """The request's JSON, numbers exact. Raises: ApiError when it is none."""
+    parsed = request["body"]
+    if parsed is _UNREADABLE:
+        raise bad_body()
+    return parsed
+
+
+class Gate:
+    """The middleware of both APIs, and what it counts."""
+
+    def __init__(self, world: World, keys: Keys) -> None:
+        self.faults = Faults()
+        self.requests = 0
+        self.in_flight = 0
+        self._world = world
+        self._keys = keys
+
+    def middleware(self) -> Any:
+        """The aiohttp middleware."""
+
+        @web.middleware
+        async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if "upgrade" in request.headers.get("Connection", "").lower():
+                return await handler(request)
+            self.requests += 1
+            self.in_flight += 1
+            try:
+                return await self._answer(request, handler)
+            finally:
+                self.in_flight -= 1
+
+        return pass_gate
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        number = self.requests
+        family = "data" if request.path.startswith(_DATA_PATHS) else "trading"
+        body = request["body"] = _read(await request.read())
+        self._world.catch_up()
+        name, _ = _credentials(request)
+        fault = self.faults.take(request.method, request.path, body, name)
+        if fault is not None and fault.when == "before":
+            response = await self._suffer(fault, request, family)
+        else:
+            response = await self._serve(request, handler, family)
+            if fault is not None:
+                self._write_down(number, request, response, name, "carried out, answer replaced")
+                response = await self._suffer(fault, request, family)
+        response.headers["X-Request-ID"] = ids.make("request", number)
+        self._write_down(number, request, response, name, fault.do if fault else None)
+        return response
+
+    async def _serve(self, request: web.Request, handler: Handler, family: str) -> web.Response:
+        """Check keys and rate, then let the handler answer; whatever goes wrong becomes a JSON error."""
+        verdict: Verdict | None = None
+        try:
+            account = request["account"] = self._authenticate(request, family)
+            verdict = self._world.limits.take(account.name, family, self._world.timeline.now)
+            if verdict.allowed:
+                response = cast("web.Response", await handler(request))
+            else:
+                response = reply(faults.rate_limited(family), 429)
+        except ApiError as error:
+            response = reply(error.body, error.status)
+        except web.HTTPException as error:
+            response = _http_error(error)
+        except Exception:  # the last resort of a server: the caller gets Alpaca's 500, the log gets the trace
+            log.exception("request %s %s failed", request.method, request.path)
+            response = reply(faults.answer(500, family)[1], 500)
+        if verdict is not None:
+            response.headers.update(verdict.headers())
+        return response
+
+    def _authenticate(self, request: web.Request, family: str) -> Account:
+        name = self._keys.account(*_credentials(request))
+        if name is None:
+            raise data_error(403, "forbidden.") if family == "data" else unauthorized()
+        return self._world.accounts[name]
+
+    async def _suffer(self, fault: Fault, request: web.Request, family: str) -> web.Response:
+        """Carry out a fault. A hanging request counts as answered: it must not keep a clock waiting."""
+        if fault.do == "status":
+            content_type, body = faults.answer(fault.status, family)
+            text = body if isinstance(body, str) else json.dumps(body)
+            return web.Response(status=fault.status, text=text, content_type=content_type)
+        if fault.do == "hang":
+            self.in_flight -= 1
+            try:
+                await self.faults.hang(fault.seconds)
+            finally:
+                self.in_flight += 1
+        _reset(request)
+        return web.Response(status=503)
+
+    def _write_down(
+        self, number: int, request: web.Request, response: web.Response, account: str | None, fault: str | None
+    ) -> None:
+        """Journal a request; answers to reads are left out."""
+        facts: dict[str, Any] = {
+            "request": number,
+            "method": request.method,
+            "path": request.path,
+            "query": request.query_string,
+            "account": account,
+            "status": response.status,
+        }
+        if request["body"] is not None:
+            facts["body"] = "unreadable" if request["body"] is _UNREADABLE else request["body"]
+        if (request.method != "GET" or response.status >= 400) and isinstance(response.body, bytes):
+            facts["reply"] = response.body.decode()
+        if fault is not None:
+            facts["fault"] = fault
+        self._world.journal.record("request", **facts)
+
+
+def _read(raw: bytes) -> Any:
+    """Parse a body, floats as exact decimals; None when there is none."""
+    if not raw:
+        return None
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _credentials(request: web.Request) -> tuple[str | None, str | None]:
+    """Key id and secret from Alpaca's headers, or from basic authentication."""
+    headers = request.headers
+    if "Authorization" in headers:
+        return _basic(headers["Authorization"])
+    return headers.get("APCA-API-KEY-ID"), headers.get("APCA-API-SECRET-KEY")
+
+
+def _basic(header: str) -> tuple[str | None, str | None]:
+    try:
+        text = base64.b64decode(header.removeprefix("Basic "), validate=True).decode()
+    except ValueError:
+        return None, None
+    key, _, secret = text.partition(":")
+    return key, secret
+
+
+def _http_error(error: web.HTTPException) -> web.Response:
+    """The framework's own refusals: unknown paths, wrong methods, bodies too large."""
+    if error.status == 404:
+        return reply(not_found("endpoint not found").body, 404)
+    return reply({"code": error.status * 100_000 + 10_000, "message": error.reason.lower()}, error.status)
+
+
+def _reset(request: web.Request) -> None:
+    """Drop the connection with RST."""
+    transport = request.transport
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

@@ -1,0 +1,98 @@
+"""What can be traded: stocks and option contracts, as the day folders name them."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from paper import ids
+
+_OCC = re.compile(r"([A-Z]{1,6})(\d{6})([CP])(\d{8})")
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A share; one unit of quantity is one share."""
+
+    symbol: str
+    has_options: bool
+
+    asset_class = "us_equity"
+    multiplier = 1
+
+    @property
+    def asset_id(self) -> str:
+        return ids.asset_id(self.symbol)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """An option contract; prices are per share, one contract is *multiplier* shares.
+
+    *expiration* is the date in the symbol (a Saturday for monthly options of 2014 and before), *last_trading_day* the
+    last day on which it trades.
+    """
+
+    symbol: str
+    root: str
+    underlying: str
+    kind: str
+    strike: Decimal
+    expiration: date
+    last_trading_day: date
+    style: str
+    multiplier: int
+    open_interest: str | None
+
+    asset_class = "us_option"
+
+    @property
+    def asset_id(self) -> str:
+        return ids.asset_id(self.symbol)
+
+
+Instrument = Stock | Contract
+
+
+def is_occ(symbol: str) -> bool:
+    """Whether a symbol has the form of an option contract's."""
+    return _OCC.fullmatch(symbol) is not None
+
+
+def split_occ(symbol: str) -> tuple[str, date, str, Decimal] | None:
+    """Return root, expiration, ``call`` or ``put`` and strike of an OCC symbol; None when it is none."""
+    match = _OCC.fullmatch(symbol)
+    if match is None:
+        return None
+    root, day, kind, strike = match.groups()
+    try:
+        expiration = date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
+    except ValueError:
+        return None
+    return root, expiration, "call" if kind == "C" else "put", Decimal(strike) / 1000
+
+
+class Registry:
+    """Every instrument of all days, by symbol and by asset id."""
+
+    def __init__(self, instruments: list[Instrument]) -> None:
+        self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
+        self._by_id = {instrument.asset_id: instrument for instrument in self._by_symbol.values()}
+        self.stocks = sorted((i for i in self._by_symbol.values() if isinstance(i, Stock)), key=lambda i: i.symbol)
+        self.contracts = sorted((i for i in self._by_symbol.values() if isinstance(i, Contract)), key=_chain_order)
+
+    def find(self, symbol_or_id: str) -> Instrument | None:
+        """The instrument with this symbol or asset id."""
+        return self._by_symbol.get(symbol_or_id) or self._by_id.get(symbol_or_id)
+
+    def known(self, symbol: str) -> Instrument:
+        """The instrument of an order or position that exists; a KeyError would be a bug here."""
+        return self._by_symbol[symbol]
+
+    def is_stock(self, symbol: str) -> bool:
+        """Whether *symbol* is a stock of this world."""
+        return isinstance(self._by_symbol.get(symbol), Stock)
+
+
+def _chain_order(contract: Contract) -> tuple[date, str]:
+    return contract.expiration, contract.symbol

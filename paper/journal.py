@@ -1,0 +1,43 @@
+"""The ground truth: what was asked, what was answered, what happened in the book, in order.
+
+Tests and replays compare their own tables with it. It carries clock time only, so that equal runs write equal lines.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from paper import times
+
+#: Entries kept for GET /journal; the file keeps all.
+_KEPT = 200_000
+
+
+class Journal:
+    """An append-only list of facts, each with its number and clock time."""
+
+    def __init__(self, now: Callable[[], datetime], path: Path | None) -> None:
+        self._now = now
+        self._entries: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._count = 0
+        self._file: TextIO | None = path.open("w", encoding="utf-8", buffering=1) if path else None
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append one fact."""
+        self._count += 1
+        entry = {"n": self._count, "at": times.iso(self._now()), "kind": kind, **fields}
+        self._entries.append(entry)
+        if self._file is not None:
+            self._file.write(json.dumps(entry, default=str) + "\n")
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """All kept facts with a number above *number*."""
+        return [entry for entry in self._entries if entry["n"] > number]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()

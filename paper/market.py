@@ -1,0 +1,88 @@
+"""What the market shows now: the last quote and trade of every instrument, and bars made from stock quotes.
+
+Prices stay text until somebody asks: a day has thousands of quotes and few of them meet an order.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from paper.tape import QuoteRow, TradeRow
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Best bid and ask; an empty text is a side without a price, which is not a price of zero."""
+
+    symbol: str
+    bid_text: str
+    ask_text: str
+    bid_size: str
+    ask_size: str
+    at: datetime
+
+    @property
+    def bid(self) -> Decimal | None:
+        return Decimal(self.bid_text) if self.bid_text else None
+
+    @property
+    def ask(self) -> Decimal | None:
+        return Decimal(self.ask_text) if self.ask_text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """The last trade of a minute, with the minute's size."""
+
+    symbol: str
+    price_text: str
+    size: str
+    at: datetime
+
+    @property
+    def price(self) -> Decimal:
+        return Decimal(self.price_text)
+
+
+class Market:
+    """The state of all instruments; it only ever moves forward."""
+
+    def __init__(self) -> None:
+        self.quotes: dict[str, Quote] = {}
+        self.trades: dict[str, Trade] = {}
+        self._mids: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
+
+    def show_quotes(self, rows: Iterable[QuoteRow], at: datetime) -> list[Quote]:
+        """Take over the quotes of one moment and return them."""
+        shown = [Quote(*row, at) for row in rows]
+        for quote in shown:
+            self.quotes[quote.symbol] = quote
+        return shown
+
+    def show_trades(self, rows: Iterable[TradeRow], at: datetime) -> list[Trade]:
+        """Take over the trades of one moment and return them."""
+        shown = [Trade(*row, at) for row in rows]
+        for trade in shown:
+            self.trades[trade.symbol] = trade
+        return shown
+
+    def remember_mid(self, symbol: str) -> None:
+        """Keep the mid price of a symbol's last quote for its bars, when the quote is two-sided."""
+        quote = self.quotes[symbol]
+        if quote.bid is not None and quote.ask is not None:
+            self._mids[symbol].append((quote.at, (quote.bid + quote.ask) / 2))
+
+    def mids(self, symbol: str) -> list[tuple[datetime, Decimal]]:
+        """All mid prices of a stock so far, oldest first."""
+        return self._mids.get(symbol, [])
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """The price at which a position is valued: the mid, else the one side there is, else the last trade."""
+        quote = self.quotes.get(symbol)
+        bid, ask = (quote.bid, quote.ask) if quote else (None, None)
+        if bid is not None and ask is not None:
+            return (bid + ask) / 2
+        trade = self.trades.get(symbol)
+        return bid or ask or (trade.price if trade else None)

@@ -1,0 +1,193 @@
+"""The trading API's endpoints that only tell: clock, calendar, assets, contracts and the list of activities."""
+
+import base64
+from datetime import date, timedelta
+from decimal import Decimal
+
+from aiohttp import web
+
+from paper import times, wire
+from paper.book import Activity
+from paper.errors import invalid, not_found
+from paper.gate import account_of, reply
+from paper.instruments import Contract, Stock
+from paper.query import Query
+from paper.world import World
+
+_CALENDAR_DAYS = 366
+_CONTRACTS_DEFAULT, _CONTRACTS_MOST = 100, 10_000
+_ACTIVITIES_MOST = 100
+
+
+class ReferenceApi:
+    """Endpoints without effect on the book."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """All endpoints."""
+        return [
+            web.get("/v2/clock", self.clock),
+            web.get("/v2/calendar", self.calendar),
+            web.get("/v2/assets", self.assets),
+            web.get("/v2/assets/{symbol}", self.asset),
+            web.get("/v2/options/contracts", self.contracts),
+            web.get("/v2/options/contracts/{symbol}", self.contract),
+            web.get("/v2/account/activities", self.activities),
+            web.get("/v2/account/activities/{type}", self.activities),
+        ]
+
+    async def clock(self, _request: web.Request) -> web.Response:
+        return reply(wire.clock(self._world.timeline.now, self._world.calendar))
+
+    async def calendar(self, request: web.Request) -> web.Response:
+        query, today = Query(request.query), times.new_york_day(self._world.timeline.now)
+        start = query.day("start") or today
+        end = query.day("end") or start + timedelta(days=_CALENDAR_DAYS)
+        end = min(end, start + timedelta(days=10 * _CALENDAR_DAYS))
+        calendar = self._world.calendar
+        return reply([wire.calendar_day(session, calendar) for session in calendar.between(start, end)])
+
+    async def assets(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        classes, exchanges = query.names("asset_class"), query.names("exchange")
+        attributes = set(query.names("attributes"))
+        shown = [wire.asset(stock) for stock in self._world.registry.stocks]
+        return reply(
+            [
+                asset
+                for asset in shown
+                if query.text("status") in {None, asset["status"]}
+                and (not classes or asset["class"] in classes)
+                and (not exchanges or asset["exchange"] in exchanges)
+                and attributes <= set(asset["attributes"])
+            ]
+        )
+
+    async def asset(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["symbol"]
+        found = self._world.registry.find(wanted)
+        if not isinstance(found, Stock):
+            raise not_found(f"asset not found for {wanted}")
+        return reply(wire.asset(found))
+
+    # Option contracts
+
+    async def contracts(self, request: web.Request) -> web.Response:
+        """Contracts in the order of expiration and symbol; a page token is the last symbol of a page."""
+        query = Query(request.query)
+        limit = query.integer("limit", _CONTRACTS_DEFAULT, 1, _CONTRACTS_MOST)
+        chosen = [c for c in self._world.registry.contracts if self._is_asked_for(c, query)]
+        chosen = after_token(chosen, query)
+        token = page_token(chosen[limit - 1].symbol) if len(chosen) > limit else None
+        return reply({"option_contracts": [self._shown(c) for c in chosen[:limit]], "next_page_token": token})
+
+    async def contract(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["symbol"]
+        found = self._world.registry.find(wanted)
+        if not isinstance(found, Contract):
+            raise not_found(f"option contract {wanted} not found")
+        return reply(self._shown(found))
+
+    def _shown(self, contract: Contract) -> wire.JSON:
+        return wire.contract(contract, Stock(contract.underlying, True).asset_id, self._is_active(contract))
+
+    def _is_active(self, contract: Contract) -> bool:
+        """A contract is active until the close of its last trading day."""
+        now = self._world.timeline.now
+        return next(self._world.calendar.starting(contract.last_trading_day)).close > now and (
+            times.new_york_day(now) <= contract.last_trading_day
+        )
+
+    def _is_asked_for(self, contract: Contract, query: Query) -> bool:
+        underlyings = query.names("underlying_symbols")
+        status = query.choice("status", ("active", "inactive"), "active")
+        return (
+            (not underlyings or contract.underlying in underlyings)
+            and status == ("active" if self._is_active(contract) else "inactive")
+            and contract_passes(contract, query)
+            and (_names_expiration(query) or contract.expiration <= self._next_weekend())
+        )
+
+    def _next_weekend(self) -> date:
+        """Without dates in the query, contracts up to the coming Sunday are listed."""
+        today = times.new_york_day(self._world.timeline.now)
+        return today + timedelta(days=6 - today.weekday())
+
+    # Activities
+
+    async def activities(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        kinds = [request.match_info["type"]] if "type" in request.match_info else query.names("activity_types")
+        if query.choice("category", ("trade_activity", "non_trade_activity"), "trade_activity") != "trade_activity":
+            return reply([])
+        if kinds and "FILL" not in kinds:
+            return reply([])
+        size = query.integer("page_size", _ACTIVITIES_MOST, 1, _ACTIVITIES_MOST)
+        chosen = [a for a in account_of(request).activities if _is_wanted(a, query)]
+        if query.choice("direction", ("desc", "asc"), "desc") == "desc":
+            chosen.reverse()
+        chosen = _after_activity(chosen, query.text("page_token"))
+        return reply([wire.activity(entry) for entry in chosen[:size]])
+
+
+def contract_passes(contract: Contract, query: Query) -> bool:
+    """The filters that the list of contracts and the option chain share."""
+    exact = query.day("expiration_date")
+    first, last = query.day("expiration_date_gte"), query.day("expiration_date_lte")
+    low, high = query.decimal("strike_price_gte"), query.decimal("strike_price_lte")
+    return (
+        exact in {None, contract.expiration}
+        and (first is None or contract.expiration >= first)
+        and (last is None or contract.expiration <= last)
+        and (low or Decimal(0)) <= contract.strike
+        and (high is None or contract.strike <= high)
+        and query.choice("type", ("call", "put"), contract.kind) == contract.kind
+        and query.text("root_symbol") in {None, contract.root}
+        and query.text("style") in {None, contract.style}
+    )
+
+
+def _names_expiration(query: Query) -> bool:
+    names = ("expiration_date", "expiration_date_gte", "expiration_date_lte")
+    return any(query.text(name) for name in names)
+
+
+def page_token(symbol: str) -> str:
+    """The token of the page after *symbol*."""
+    return base64.urlsafe_b64encode(symbol.encode()).decode()
+
+
+def after_token(contracts: list[Contract], query: Query) -> list[Contract]:
+    """What comes after the page that the query's token ended."""
+    token = query.text("page_token")
+    if token is None:
+        return contracts
+    try:
+        last = base64.urlsafe_b64decode(token.encode()).decode()
+    except ValueError:
+        raise query.refuse("page_token") from None
+    places = [index for index, contract in enumerate(contracts) if contract.symbol == last]
+    if not places:
+        raise query.refuse("page_token")
+    return contracts[places[0] + 1 :]
+
+
+def _is_wanted(entry: Activity, query: Query) -> bool:
+    after, until, day = query.time("after"), query.time("until"), query.day("date")
+    return (
+        (after is None or entry.at > after)
+        and (until is None or entry.at < until)
+        and day in {None, times.new_york_day(entry.at)}
+        and query.text("order_id") in {None, entry.order_id}
+    )
+
+
+def _after_activity(entries: list[Activity], token: str | None) -> list[Activity]:
+    if token is None:
+        return entries
+    places = [index for index, entry in enumerate(entries) if entry.id == token]
+    if not places:
+        raise invalid("invalid page_token")
+    return entries[places[0] + 1 :]

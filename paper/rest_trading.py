@@ -1,0 +1,211 @@
+"""The trading API's endpoints for orders, positions, activities and the account."""
+
+from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal
+
+from aiohttp import web
+
+from paper import tickets, wire
+from paper.book import Account, Order
+from paper.errors import ApiError, invalid, not_found
+from paper.gate import account_of, body_of, reply
+from paper.query import Query
+from paper.tickets import Ticket
+from paper.world import World
+
+_LIST_DEFAULT, _LIST_MOST = 50, 500
+_DIRECTIONS = ("desc", "asc")
+
+
+class TradingApi:
+    """Endpoints that read and change an account's book."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """All endpoints."""
+        return [
+            web.get("/v2/account", self.account),
+            web.get("/v2/account/configurations", self.configuration),
+            web.post("/v2/orders", self.submit),
+            web.get("/v2/orders", self.orders),
+            web.delete("/v2/orders", self.cancel_all),
+            web.get("/v2/orders:by_client_order_id", self.order_by_client_id),
+            web.get("/v2/orders/{id}", self.order),
+            web.delete("/v2/orders/{id}", self.cancel),
+            web.get("/v2/positions", self.positions),
+            web.delete("/v2/positions", self.close_all),
+            web.get("/v2/positions/{symbol}", self.position),
+            web.delete("/v2/positions/{symbol}", self.close),
+        ]
+
+    async def account(self, request: web.Request) -> web.Response:
+        return reply(wire.account(account_of(request), self._world.market))
+
+    async def configuration(self, request: web.Request) -> web.Response:
+        return reply(wire.configuration(account_of(request)))
+
+    # Orders
+
+    async def submit(self, request: web.Request) -> web.Response:
+        return reply(self._place(account_of(request), tickets.read(body_of(request))))
+
+    def _place(self, account: Account, ticket: Ticket) -> wire.JSON:
+        """Accept an order and route it; the answer shows it as it was accepted, as Alpaca's does."""
+        order = self._world.exchange.accept(account, ticket)
+        answer = wire.order(order)
+        self._world.exchange.route(order)
+        return answer
+
+    async def orders(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        account, limit = account_of(request), query.integer("limit", _LIST_DEFAULT, 1, _LIST_MOST)
+        descending = query.choice("direction", _DIRECTIONS, "desc") == "desc"
+        query.flag("nested")
+        chosen = [o for o in account.orders.values() if _is_asked_for(o, query)]
+        chosen = _page(chosen, account, query)
+        chosen.sort(key=lambda o: o.turn, reverse=descending)
+        return reply([wire.order(order) for order in chosen[:limit]])
+
+    async def order(self, request: web.Request) -> web.Response:
+        return reply(wire.order(_order(account_of(request), request.match_info["id"])))
+
+    async def order_by_client_id(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("client_order_id", "")
+        order = account_of(request).by_client_id.get(wanted)
+        if order is None:
+            raise not_found(f"order not found for {wanted}")
+        return reply(wire.order(order))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        account = account_of(request)
+        self._world.exchange.cancel(account, _order(account, request.match_info["id"]))
+        return web.Response(status=204)
+
+    async def cancel_all(self, request: web.Request) -> web.Response:
+        account = account_of(request)
+        canceled = account.open_orders()
+        for order in canceled:
+            self._world.exchange.cancel(account, order)
+        return reply([{"id": order.id, "status": 200, "body": wire.order(order)} for order in canceled], 207)
+
+    # Positions
+
+    async def positions(self, request: web.Request) -> web.Response:
+        account, market = account_of(request), self._world.market
+        held = sorted(account.positions.items())
+        return reply([wire.position(position, account, market) for _, position in held])
+
+    async def position(self, request: web.Request) -> web.Response:
+        account = account_of(request)
+        position = account.positions.get(self._symbol(request.match_info["symbol"]))
+        if position is None:
+            raise not_found("position does not exist")
+        return reply(wire.position(position, account, self._world.market))
+
+    async def close(self, request: web.Request) -> web.Response:
+        account, symbol = account_of(request), self._symbol(request.match_info["symbol"])
+        if symbol not in account.positions:
+            raise not_found(f"position not found: {symbol}")
+        qty = _qty_to_close(Query(request.query), abs(account.held(symbol)))
+        return reply(self._close(account, symbol, qty))
+
+    async def close_all(self, request: web.Request) -> web.Response:
+        account = account_of(request)
+        if Query(request.query).flag("cancel_orders"):
+            for order in account.open_orders():
+                self._world.exchange.cancel(account, order)
+        return reply([self._close_one_of_all(account, symbol) for symbol in sorted(account.positions)], 207)
+
+    def _close_one_of_all(self, account: Account, symbol: str) -> wire.JSON:
+        try:
+            body = self._close(account, symbol, abs(account.held(symbol)))
+        except ApiError as error:
+            return {"symbol": symbol, "status": error.status, "body": error.body}
+        return {"symbol": symbol, "status": 200, "body": body}
+
+    def _close(self, account: Account, symbol: str, qty: Decimal) -> wire.JSON:
+        """Close a quantity by a market order; its refusal names no related orders."""
+        ticket = replace(_MARKET_SELL, symbol=symbol, qty=qty)
+        if account.held(symbol) < 0:
+            ticket = replace(ticket, side="buy")
+        try:
+            return self._place(account, ticket)
+        except ApiError as error:
+            error.body.pop("related_orders", None)
+            raise
+
+    def _symbol(self, symbol_or_id: str) -> str:
+        instrument = self._world.registry.find(symbol_or_id)
+        return instrument.symbol if instrument else symbol_or_id
+
+
+_MARKET_SELL = Ticket(
+    symbol="",
+    side="sell",
+    type="market",
+    time_in_force="day",
+    qty=None,
+    notional=None,
+    limit_price=None,
+    client_order_id=None,
+    intent=None,
+    order_class="",
+    extended_hours=False,
+)
+
+
+def _order(account: Account, order_id: str) -> Order:
+    order = account.orders.get(order_id.lower())
+    if order is None:
+        raise not_found(f"order not found for {order_id}")
+    return order
+
+
+def _is_asked_for(order: Order, query: Query) -> bool:
+    """Whether an order passes the filters of the list."""
+    status = query.choice("status", ("open", "closed", "all"), "open")
+    after, until = query.time("after"), query.time("until")
+    side, asset_class = query.text("side"), query.text("asset_class")
+    return (
+        status in {"all", "open" if order.is_open else "closed"}
+        and (after is None or order.submitted_at > after)
+        and (until is None or order.submitted_at < until)
+        and side in {None, order.side}
+        and (asset_class is None or order.instrument.asset_class in asset_class.split(","))
+        and _names(order, query.names("symbols"), asset_class)
+    )
+
+
+def _names(order: Order, symbols: list[str], asset_class: str | None) -> bool:
+    """Whether the list of symbols names the order; for options an underlying names all its contracts."""
+    if not symbols or order.symbol in symbols:
+        return True
+    return asset_class == "us_option" and getattr(order.instrument, "underlying", None) in symbols
+
+
+def _page(orders: list[Order], account: Account, query: Query) -> list[Order]:
+    """Cut the list before or after an order, which is not in it itself."""
+    before, after = query.text("before_order_id"), query.text("after_order_id")
+    if before is not None:
+        orders = [o for o in orders if o.turn < _order(account, before).turn]
+    if after is not None:
+        orders = [o for o in orders if o.turn > _order(account, after).turn]
+    return orders
+
+
+def _qty_to_close(query: Query, held: Decimal) -> Decimal:
+    """The quantity that qty or percentage asks for, of whole units; all of it when neither is given."""
+    qty, percentage = query.decimal("qty"), query.decimal("percentage")
+    if qty is not None and percentage is not None:
+        raise invalid("only one of qty or percentage is accepted")
+    if percentage is not None:
+        if not 0 < percentage <= 100:
+            raise invalid("percentage must be between 0 and 100")
+        qty = (held * percentage / 100).to_integral_value(ROUND_DOWN)
+    if qty is None:
+        return held
+    if qty <= 0:
+        raise invalid("qty must be > 0")
+    return qty

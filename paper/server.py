@@ -1,0 +1,188 @@
+"""The program: what is wired to what, how it starts, and how it ends."""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+from aiohttp import web
+
+from paper import options as command_line
+from paper import tape, times
+from paper.control import Control
+from paper.errors import DayFormatError, UsageError
+from paper.gate import Gate
+from paper.numbers import cents
+from paper.options import Options
+from paper.rest_data import DataApi
+from paper.rest_reference import ReferenceApi
+from paper.rest_trading import TradingApi
+from paper.sockets import OPTION, STOCK
+from paper.stream_protocols import SECRET, DataStream, Keys, TradeStream
+from paper.world import World
+
+log = logging.getLogger(__name__)
+
+_DONE, _WRONG_USAGE, _PORT_IN_USE = 0, 2, 3
+_PR_SET_PDEATHSIG = 1
+_LARGEST_BODY = 1024 * 1024
+
+
+class Server:
+    """One world behind two ports. `start`, then `stop`, both on one event loop."""
+
+    def __init__(self, options: Options, world: World) -> None:
+        self._options = options
+        self.world = world
+        self._changed = asyncio.Event()
+        keys = Keys(world.accounts)
+        self._gate = Gate(world, keys)
+        self._control = Control(world, self._gate, self._changed.set)
+        self._keys = keys
+        self._runners: list[web.AppRunner] = []
+        self._pacer: asyncio.Task[None] | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Listen, let the clock run, and return the line that tells where everything is."""
+        port = await self._listen(self._broker(), self._options.port)
+        control_port = await self._listen(self._control.app(), self._options.control_port)
+        self._pacer = asyncio.create_task(self._pace())
+        return self._announcement(port, control_port)
+
+    async def stop(self) -> None:
+        """Cut all connections and free the ports."""
+        if self._pacer is not None:
+            self._pacer.cancel()
+        self._gate.faults.clear()
+        await self.world.hub.shut()
+        for runner in self._runners:
+            await runner.cleanup()
+        self.world.journal.close()
+
+    def _broker(self) -> web.Application:
+        app = web.Application(middlewares=[self._gate.middleware()], client_max_size=_LARGEST_BODY)
+        for api in (TradingApi(self.world), ReferenceApi(self.world), DataApi(self.world)):
+            app.add_routes(api.routes())
+        trades = TradeStream(self.world.hub, self._keys)
+        app.add_routes(
+            [
+                web.get("/stream", trades),
+                web.get("/stream/", trades),
+                web.get("/v2/{feed}", DataStream(self.world.hub, self._keys, STOCK)),
+                web.get("/v1beta1/{feed}", DataStream(self.world.hub, self._keys, OPTION)),
+            ]
+        )
+        return app
+
+    async def _listen(self, app: web.Application, port: int) -> int:
+        """Serve an application and return its port."""
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handle_signals=False)
+        await runner.setup()
+        self._runners.append(runner)
+        site = web.TCPSite(runner, self._options.host, port)
+        await site.start()
+        return int(runner.addresses[0][1])
+
+    async def _pace(self) -> None:
+        """While the clock runs, wake up for every event; sleep until told of a change while it stands."""
+        timeline = self.world.timeline
+        while True:
+            self._changed.clear()
+            following = timeline.next_at() if timeline.speed else None
+            wait = timeline.wall_seconds_until(following) if following else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+            self.world.catch_up()
+
+    def _announcement(self, port: int, control_port: int) -> dict[str, Any]:
+        host, world = self._options.host, self.world
+        return {
+            "rest": f"http://{host}:{port}",
+            "trade_stream": f"ws://{host}:{port}/stream",
+            "stock_stream": f"ws://{host}:{port}/v2/iex",
+            "option_stream": f"ws://{host}:{port}/v1beta1/indicative",
+            "control": f"http://{host}:{control_port}",
+            "accounts": {
+                account.name: {
+                    "key_id": account.name,
+                    "secret": SECRET,
+                    "account_number": account.number,
+                    "cash": cents(account.cash),
+                }
+                for account in world.accounts.values()
+            },
+            "clock": times.iso(world.timeline.now),
+            "sessions": [
+                {
+                    "date": session.day.isoformat(),
+                    "open": times.iso(session.open),
+                    "close": times.iso(session.close),
+                    "early_close": session.early_close,
+                }
+                for session in world.calendar.recorded
+            ],
+        }
+
+
+async def start(options: Options) -> tuple[Server, dict[str, Any]]:
+    """Read the days and start a server on the running loop; return it and its announcement.
+
+    Raises: UsageError, DayFormatError; OSError when a port is taken.
+    """
+    command_line.check(options)
+    server = Server(options, World(options, tape.read_days(list(options.data))))
+    try:
+        return server, await server.start()
+    except OSError:
+        await server.stop()
+        raise
+
+
+async def _run(options: Options) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopped.set)
+    server, announcement = await start(options)
+    print(json.dumps(announcement), flush=True)
+    await stopped.wait()
+    await server.stop()
+
+
+def serve(options: Options) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    0 stopped as told, 2 wrong options or day folders (one line on stderr says what), 3 a port is taken.
+    """
+    if options.die_with_parent:
+        _die_with_parent()
+    try:
+        asyncio.run(_run(options))
+    except (UsageError, DayFormatError) as error:
+        print(f"paper: {error}", file=sys.stderr)
+        return _WRONG_USAGE
+    except OSError as error:
+        print(f"paper: {error}", file=sys.stderr)
+        return _PORT_IN_USE
+    return _DONE
+
+
+def main(argv: list[str]) -> int:
+    """The command line."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    return serve(command_line.parse(argv))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends; elsewhere there is no such thing."""
+    parent = os.getppid()
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended between the two calls
+        os.kill(os.getpid(), signal.SIGTERM)

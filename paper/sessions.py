@@ -1,0 +1,141 @@
+"""When the market is open: the recorded sessions, and around them the ordinary calendar of the New York exchanges.
+
+From the first recorded day to the last one only recorded days are sessions, so that days of different years can be
+played one after the other. Outside that span the exchange's holidays and early closes follow from their rules.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+from paper import times
+
+_OPEN = time(9, 30)
+_CLOSE = time(16, 0)
+_EARLY_CLOSE = time(13, 0)
+_JUNETEENTH_SINCE = 2022
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading day; *open* and *close* are UTC, *close* is 13:00 New York on an early close."""
+
+    day: date
+    open: datetime
+    close: datetime
+    early_close: bool
+
+    def holds(self, at: datetime) -> bool:
+        """Whether the market is open at this instant."""
+        return self.open <= at < self.close
+
+
+class Calendar:
+    """The sessions of this server's world."""
+
+    def __init__(self, recorded: tuple[Session, ...]) -> None:
+        self.recorded = recorded
+        self._opens = [session.open for session in recorded]
+
+    def session_at(self, at: datetime) -> Session | None:
+        """The recorded session that is open at this instant."""
+        session = self.latest(at)
+        return session if session is not None and session.holds(at) else None
+
+    def latest(self, at: datetime) -> Session | None:
+        """The recorded session that opened last."""
+        index = bisect_right(self._opens, at)
+        return self.recorded[index - 1] if index else None
+
+    def ending_after(self, at: datetime) -> Session:
+        """The session that is open now, or else the next one: where a DAY order ends."""
+        return next(session for session in self.starting(times.new_york_day(at)) if session.close > at)
+
+    def opening_after(self, at: datetime) -> Session:
+        """The next session to open."""
+        return next(session for session in self.starting(times.new_york_day(at)) if session.open > at)
+
+    def between(self, start: date, end: date) -> list[Session]:
+        """All sessions from *start* to *end*, both included."""
+        found = []
+        for session in self.starting(start):
+            if session.day > end:
+                break
+            found.append(session)
+        return found
+
+    def starting(self, day: date) -> Iterator[Session]:
+        """All sessions from *day* on, without end."""
+        first, last = self.recorded[0].day, self.recorded[-1].day
+        while day < first:
+            yield from _ordinary(day)
+            day += timedelta(days=1)
+        yield from (session for session in self.recorded if session.day >= day)
+        day = max(day, last + timedelta(days=1))
+        while True:
+            yield from _ordinary(day)
+            day += timedelta(days=1)
+
+
+def _ordinary(day: date) -> Iterator[Session]:
+    """The session that the exchange's rules give for *day*, if there is one."""
+    if day.weekday() >= 5 or day in holidays(day.year):
+        return
+    early = day in early_closes(day.year)
+    close = times.at_new_york(day, _EARLY_CLOSE if early else _CLOSE)
+    yield Session(day, times.at_new_york(day, _OPEN), close, early)
+
+
+@lru_cache(maxsize=64)
+def holidays(year: int) -> frozenset[date]:
+    """The days of *year* on which the New York exchanges rest by rule."""
+    days = {
+        _nth_weekday(year, 1, 0, 3),  # Martin Luther King
+        _nth_weekday(year, 2, 0, 3),  # Presidents
+        easter(year) - timedelta(days=2),
+        _last_monday(year, 5),  # Memorial Day
+        _observed(date(year, 7, 4)),
+        _nth_weekday(year, 9, 0, 1),  # Labor Day
+        _nth_weekday(year, 11, 3, 4),  # Thanksgiving
+        _observed(date(year, 12, 25)),
+    }
+    if date(year, 1, 1).weekday() != 5:  # a Saturday's New Year is not observed: the Friday closes the old year
+        days.add(_observed(date(year, 1, 1)))
+    if year >= _JUNETEENTH_SINCE:
+        days.add(_observed(date(year, 6, 19)))
+    return frozenset(days)
+
+
+@lru_cache(maxsize=64)
+def early_closes(year: int) -> frozenset[date]:
+    """The days of *year* that end at 13:00 by rule."""
+    eves = {date(year, 7, 3), date(year, 12, 24), _nth_weekday(year, 11, 3, 4) + timedelta(days=1)}
+    return frozenset(day for day in eves if day.weekday() < 5 and day not in holidays(year))
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar (Meeus, Jones, Butcher)."""
+    golden, century, rest = year % 19, year // 100, year % 100
+    correction = (century - century // 4 - (8 * century + 13) // 25 + 19 * golden + 15) % 30
+    moon = correction - (correction // 28) * (1 - (29 // (correction + 1)) * ((21 - golden) // 11))
+    weekday = (rest + rest // 4 + year - rest + moon + 2 - century + century // 4) % 7
+    offset = moon - weekday
+    month = 3 + (offset + 40) // 44
+    return date(year, month, offset + 28 - 31 * (month // 4))
+
+
+def _observed(day: date) -> date:
+    """A Saturday's holiday is kept on Friday, a Sunday's on Monday."""
+    return day + timedelta(days={5: -1, 6: 1}.get(day.weekday(), 0))
+
+
+def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
+
+
+def _last_monday(year: int, month: int) -> date:
+    last = date(year, month + 1, 1) - timedelta(days=1)
+    return last - timedelta(days=last.weekday())
