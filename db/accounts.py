@@ -57,11 +57,13 @@ def names(tx: Connection) -> frozenset[AccountName]:
 def lock(tx: Connection, account: AccountName) -> None:
     """Hold *account* until the transaction ends: decisions about one account take turns.
 
+    Rows that merely refer to the account (a fill, a close) do not wait for it.
+
     Raises:
         UnknownAccount: it is not configured.
     """
     found = tx.execute(
-        text("SELECT account FROM accounts WHERE account = :account FOR UPDATE"), {"account": account}
+        text("SELECT account FROM accounts WHERE account = :account FOR NO KEY UPDATE"), {"account": account}
     ).one_or_none()
     if found is None:
         raise UnknownAccount(f"account: {account!r} is not configured")

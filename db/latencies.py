@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import ROUND_UP, Decimal, localcontext
 from typing import Any, Final
 
@@ -50,3 +51,12 @@ def _at(rows: Iterable[Row[Any]], rank: float) -> float:
         if seen >= rank:
             break
     return edge
+
+
+def add_since_read(tx: Connection, name: str, recommendation: str, wall: datetime) -> None:
+    """Measure from the moment at which the recommendation entered its stream to *wall*."""
+    read_at = tx.execute(
+        text("SELECT read_at FROM recommendations WHERE recommendation = :id"), {"id": recommendation}
+    ).scalar_one_or_none()
+    if read_at is not None:
+        add(tx, name, [(wall - read_at).total_seconds() * 1000])

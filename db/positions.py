@@ -30,7 +30,7 @@ class PositionRow:
     strategy: str
     recommendation: RecommendationId | None
     qty: int
-    entry_price: Decimal | None
+    entry_price: Decimal
     opened_at: datetime
     closed_at: datetime | None
     exit_reason: str | None
@@ -198,9 +198,13 @@ def mark_triggered(tx: Connection, position_id: PositionId, rule: str, now: date
     )
 
 
-def record_failed_close(tx: Connection, position_id: PositionId, retry_at: datetime) -> None:
-    """A close ended with quantity left: the next try comes at *retry_at*."""
+def record_failed_close(tx: Connection, position_id: PositionId, now: datetime) -> None:
+    """A close ended with quantity left: the next try comes after a pause that doubles from 1 s to 5 min."""
     tx.execute(
-        text("UPDATE exit_plans SET close_tries = close_tries + 1, retry_at = :retry_at WHERE position_id = :id"),
-        {"id": position_id, "retry_at": retry_at},
+        text(
+            "UPDATE exit_plans SET close_tries = close_tries + 1,"
+            " retry_at = :now + least(power(2, least(close_tries, 10)), 300) * interval '1 second'"
+            " WHERE position_id = :id"
+        ),
+        {"id": position_id, "now": now},
     )

@@ -408,6 +408,11 @@ def _run(gate: Gate, p: Proposal) -> Check:
         return _check(gate, False, f"unknown: the gate raised {type(e).__name__}: {e}", "an answer", "gate")
 
 
+def wall_refused(said: str) -> Check:
+    """The verdict of the database's own wall, when it refused what every gate had let through."""
+    return _named("database_wall", False, said, "within the limits", "database")
+
+
 # ---------------------------------------------------------------- a SELL closes, and has fewer questions
 
 
@@ -424,7 +429,13 @@ class SellProposal:
 
 
 def review_sell(p: SellProposal) -> tuple[Check, ...]:
-    return (_sell_is_in_session(p), _sell_is_fresh(p), _position_is_held(p), _position_is_not_closing(p))
+    return (
+        _sell_is_in_session(p),
+        _sell_is_fresh(p),
+        _units_are_asked(p),
+        _position_is_held(p),
+        _position_is_not_closing(p),
+    )
 
 
 def _sell_is_in_session(p: SellProposal) -> Check:
@@ -441,6 +452,12 @@ def _sell_is_fresh(p: SellProposal) -> Check:
     age, limit = p.now - p.rec.at, p.rules.max_recommendation_age
     passed = -CLOCK_SKEW <= age <= limit
     return _named("recommendation_is_fresh", passed, _seconds(age), f"<= {_seconds(limit)}", "recommendation")
+
+
+def _units_are_asked(p: SellProposal) -> Check:
+    """A SELL counts units: dollars would need a price that may move before it is closed."""
+    observed = "dollars" if p.rec.qty is None else str(p.rec.qty)
+    return _named("quantity_is_in_units", p.rec.qty is not None, observed, "a qty", "recommendation")
 
 
 def _position_is_held(p: SellProposal) -> Check:

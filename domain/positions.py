@@ -43,7 +43,7 @@ class Holding:
 
     qty: int
     max_qty: int
-    entry_price: Decimal | None
+    entry_price: Decimal
     exit_price: Decimal | None
     realized_pnl_usd: Decimal | None
     opened_at: datetime
@@ -86,10 +86,11 @@ def fold(fills: Iterable[Fill], multiplier: int) -> Holding:
     )
 
 
-def _entry_price(sums: _Sums) -> Decimal | None:
+def _entry_price(sums: _Sums) -> Decimal:
+    """The first fill always opens, so something has entered."""
     if sums.qty:
         return average_price(sums.open_cost, abs(sums.qty))
-    return average_price(sums.entered_cost, sums.entered) if sums.entered else None
+    return average_price(sums.entered_cost, sums.entered)
 
 
 def _add(sums: _Sums, fill: Fill) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
+from zlib import crc32
 
 
 class Stream(StrEnum):
@@ -45,3 +46,8 @@ def partitioned(stream: Stream, partition: int) -> str:
 
 def dead(stream: str, group: str) -> str:
     return f"{stream}.{group}.dead"
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition of *key* (an account or a symbol), the same on every machine and in every run."""
+    return crc32(key.encode()) % partitions

@@ -84,7 +84,7 @@ CREATE TABLE positions (
     adopted          boolean NOT NULL,
     qty              integer NOT NULL,
     max_qty          integer NOT NULL CHECK (max_qty > 0),
-    entry_price      numeric(16, 6) CHECK (entry_price > 0),
+    entry_price      numeric(16, 6) NOT NULL CHECK (entry_price > 0),
     exit_price       numeric(16, 6) CHECK (exit_price >= 0),
     realized_pnl_usd numeric(16, 4),
     opened_at        timestamptz NOT NULL,
@@ -197,7 +197,7 @@ CREATE VIEW commitments AS
              WHERE opening AND NOT external AND coalesce(final_filled_qty, qty) > filled_qty
             UNION ALL
             SELECT account, position_id, symbol, underlying, kind, qty,
-                   coalesce(entry_price, 0) * abs(qty) * multiplier
+                   entry_price * abs(qty) * multiplier
               FROM positions WHERE closed_at IS NULL) AS shares
      GROUP BY account, position_id, symbol, underlying, kind;
 
@@ -220,7 +220,8 @@ DECLARE
     lim   accounts;
     entry commitment_log;
 BEGIN
-    SELECT * INTO lim FROM accounts WHERE account = of_account FOR UPDATE;
+    -- Not FOR UPDATE: rows that merely refer to the account (a fill, a close) need not wait for a decision.
+    SELECT * INTO lim FROM accounts WHERE account = of_account FOR NO KEY UPDATE;
     INSERT INTO commitment_log (account, position_id, adopted, positions, exposure_usd, max_positions,
                                 max_exposure_usd, at)
     SELECT of_account, of_position, is_adopted, count(*), coalesce(sum(usd), 0), lim.max_positions,

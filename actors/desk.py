@@ -1,0 +1,41 @@
+"""What every actor has at hand: the database, the clock, its origin, and the way out through the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine
+
+from db import outbox
+from domain.events import Fact
+from domain.ids import AccountName
+from streams.codec import encode
+from streams.names import Stream, partition_of, partitioned
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """*clock* is the market's time (a recorded day has its own), *wall* the machine's: only latencies use it."""
+
+    engine: Engine
+    clock: Callable[[], datetime]
+    wall: Callable[[], datetime]
+    origin: str
+    partitions: int
+
+    def announce(self, tx: Connection, stream: Stream, fact: Fact, account: AccountName | None = None) -> None:
+        """Let *fact* leave for *stream* with the transaction; streams of accounts are partitioned by them."""
+        key = stream.value if account is None else partitioned(stream, partition_of(account, self.partitions))
+        fields = encode(fact)
+        parcel = outbox.Parcel(stream=key, fact_id=fact.id, type=fields["type"].decode(), body=fields["body"].decode())
+        outbox.put(tx, parcel)
+
+
+def trading_day(now: datetime) -> date:
+    """Return the New York date of *now*: the day a session belongs to."""
+    return now.astimezone(NEW_YORK).date()

@@ -1,0 +1,315 @@
+"""executor: approved orders -> Alpaca.
+
+The row says ``submitting`` before the call and the client order id is derived from the order, so whatever dies
+in between, the order is found again and never sent twice. Entries and exits are two executors with their
+own subscription, thread, HTTP client and share of the rate budget: an entry that hangs delays no close.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from actors.closing import write_close
+from actors.desk import Desk, trading_day
+from brokerage.port import (
+    Brokerage,
+    BrokerageUnavailable,
+    BrokerOrder,
+    NotCancelable,
+    OrderRejected,
+    OrderRequest,
+)
+from brokerage.submit import find, place
+from db import accounts, latencies, orders, positions
+from db.orders import OrderRow
+from domain.account import TradingState
+from domain.events import OrderApproved, OrderEnded
+from domain.ids import AccountName, OrderId, fact_id
+from domain.orders import Order, OrderStatus
+from domain.session import Session
+from streams.names import Stream
+
+#: How long the end of a canceled entry is awaited before its position is closed; then the close is tried again.
+CANCEL_WAIT_S: Final = 5.0
+CANCEL_POLL_S: Final = 0.05
+
+#: An order that is not with the brokerage after this long was left behind (its entry is gone, or its sender died).
+LEFT_BEHIND: Final = timedelta(seconds=5)
+
+#: Alpaca's words for the end of an order, as ours.
+ENDS: Final[Mapping[str, OrderStatus]] = {
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELED,
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
+    "replaced": OrderStatus.CANCELED,
+}
+
+
+class EntryStillLive(BrokerageUnavailable):
+    """The opening order of a position that is to be closed has not ended yet: wait, then close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """One of the two: *opens* tells which kind of order it sweeps.
+
+    *entry_ttl*: what is unfilled of an opening after this is canceled, and an older one is never sent.
+    *brokerages* are its own: their HTTP sessions are used by one thread at a time.
+    """
+
+    desk: Desk
+    brokerages: Mapping[AccountName, Brokerage]
+    entry_ttl: timedelta
+    opens: bool
+    sleep: Callable[[float], None] = time.sleep
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    name = "executor"
+
+    def handle(self, fact: OrderApproved) -> None:
+        """Place the order of *fact*; safe to repeat after any crash, because the row says how far it came.
+
+        Raises:
+            BrokerageUnavailable: nothing is certain yet; the entry is delivered again.
+        """
+        with self._turn:
+            self._pursue(fact.order_id)
+
+    def _pursue(self, order_id: OrderId) -> None:
+        """Bring the order one step on: send it, look it up, adopt it or end it."""
+        with self.desk.engine.connect() as tx:
+            row = orders.get(tx, order_id)
+        if not row.live or row.status is OrderStatus.ACCEPTED:
+            return
+        if row.status is OrderStatus.SUBMITTING and self._adopted(row):
+            return
+        if row.order.intent.opens:
+            self._open(row)
+        else:
+            self._close(row)
+
+    def _adopted(self, row: OrderRow) -> bool:
+        """A former try may have arrived: only an order that is surely absent is sent again."""
+        found = find(self._brokerage(row), row.order.client_order_id, self.sleep)
+        if found is not None:
+            self._accept(row, found)
+        return found is not None
+
+    # ------------------------------------------------------------ opening
+
+    def _open(self, row: OrderRow) -> None:
+        if reason := self._too_late(row):
+            self._end(row, OrderStatus.EXPIRED_UNSENT, code=reason, message="not sent")
+            return
+        self._send(row)
+
+    def _too_late(self, row: OrderRow) -> str | None:
+        """Say why an opening may not be sent (any more), or None."""
+        now = self.desk.clock()
+        if now - row.order.approved_at > self.entry_ttl:
+            return "too_old"
+        with self.desk.engine.connect() as tx:
+            state, _ = accounts.state_of(tx, row.order.account)
+        if state is not TradingState.ACTIVE:
+            return f"account_{state}"
+        session = self._session(row)
+        return None if session is not None and session.is_open(now) else "out_of_session"
+
+    def _session(self, row: OrderRow) -> Session | None:
+        today = trading_day(self.desk.clock())
+        return next(iter(self._brokerage(row).sessions(today, today)), None)
+
+    # ------------------------------------------------------------ closing
+
+    def _close(self, row: OrderRow) -> None:
+        """Cancel what is left of the opening, clamp to what the brokerage holds, send."""
+        self._end_openings(row)
+        held = self._brokerage(row).position(row.order.symbol)
+        available = 0 if held is None or held.qty * _direction(row) >= 0 else held.available_qty
+        if available >= row.order.qty:
+            self._send(row)
+        elif available > 0:
+            self._shrink(row, available)
+        else:
+            code = "not_held" if held is None else "held_by_other_orders"
+            self._end(row, OrderStatus.REJECTED, code=code, message=f"the brokerage has {held} to close")
+
+    def _end_openings(self, row: OrderRow) -> None:
+        with self.desk.engine.connect() as tx:
+            live = orders.live_of_position(tx, row.order.position_id)
+        for opening in (r for r in live if r.order.intent.opens and not r.external):
+            self._cancel(opening)
+            self._await_end(opening)
+
+    def _await_end(self, opening: OrderRow) -> None:
+        """Wait until the brokerage says that the order has ended; fills and rows follow over the stream."""
+        if opening.status is OrderStatus.APPROVED:
+            return
+        polls = int(CANCEL_WAIT_S / CANCEL_POLL_S)
+        for _ in range(polls):
+            found = self._brokerage(opening).order_by_client_id(opening.order.client_order_id)
+            if found is None or found.ended:
+                return
+            self.sleep(CANCEL_POLL_S)
+        raise EntryStillLive(f"opening order {opening.order.client_order_id} has not ended")
+
+    def _shrink(self, row: OrderRow, available: int) -> None:
+        """End this close unsent and write one over what can be sold, in one transaction."""
+        with self.desk.engine.begin() as tx:
+            held = positions.lock(tx, row.order.position_id)
+            self._end_in(tx, row, OrderStatus.EXPIRED_UNSENT, code="clamped", message=f"{available} available")
+            if held is not None and held.qty != 0:
+                qty = min(available, abs(held.qty))
+                cause = str(row.order.order_id)
+                write_close(tx, self.desk, held, qty=qty, reason=row.order.reason, cause=cause)
+
+    # ------------------------------------------------------------ the call
+
+    def _send(self, row: OrderRow) -> None:
+        with self.desk.engine.begin() as tx:
+            current = orders.lock(tx, row.order.order_id)
+            if not current.live or current.status is OrderStatus.ACCEPTED:
+                return
+            orders.mark_submitting(tx, row.order.order_id, self.desk.clock())
+        try:
+            found = place(self._brokerage(row), _request(row.order), self.sleep)
+        except OrderRejected as e:
+            self._end(row, OrderStatus.REJECTED, code=e.code, message=e.message)
+            return
+        self._accept(row, found)
+
+    def _accept(self, row: OrderRow, found: BrokerOrder) -> None:
+        """Record the brokerage's id; an order found already ended is ended here, its fills follow as fills."""
+        with self.desk.engine.begin() as tx:
+            orders.lock(tx, row.order.order_id)
+            orders.mark_accepted(tx, row.order.order_id, found.broker_order_id, self.desk.clock())
+            if found.ended and found.status != "filled":
+                self._end_in(tx, row, ENDS[found.status], code=None, message=None, filled_qty=found.filled_qty)
+        self._measure(row)
+
+    def _measure(self, row: OrderRow) -> None:
+        if row.order.recommendation is None or not row.order.intent.opens:
+            return
+        with self.desk.engine.begin() as tx:
+            latencies.add_since_read(tx, "recommendation_to_order_ms", row.order.recommendation, self.desk.wall())
+
+    def _end(self, row: OrderRow, status: OrderStatus, *, code: str | None, message: str | None) -> None:
+        with self.desk.engine.begin() as tx:
+            positions.lock(tx, row.order.position_id)
+            self._end_in(tx, row, status, code=code, message=message)
+
+    def _end_in(
+        self,
+        tx: Connection,
+        row: OrderRow,
+        status: OrderStatus,
+        *,
+        code: str | None,
+        message: str | None,
+        filled_qty: int = 0,
+    ) -> None:
+        end_order(tx, self.desk, row, status, filled_qty=filled_qty, code=code, message=message)
+
+    # ------------------------------------------------------------ cancels and leftovers
+
+    def _cancel(self, row: OrderRow) -> None:
+        """Ask the brokerage to end a live order. Its end comes over the stream; a fill may win."""
+        now = self.desk.clock()
+        if row.status is OrderStatus.APPROVED:
+            self._end(row, OrderStatus.EXPIRED_UNSENT, code="canceled_unsent", message="canceled before it was sent")
+            return
+        broker_order_id = row.broker_order_id or self._broker_id(row)
+        if broker_order_id is None:
+            return
+        with self.desk.engine.begin() as tx:
+            orders.ask_cancel(tx, row.order.order_id, now)
+        try:
+            self._brokerage(row).cancel(broker_order_id)
+        except NotCancelable:
+            self._settle(row, broker_order_id)
+
+    def _broker_id(self, row: OrderRow) -> str | None:
+        found = self._brokerage(row).order_by_client_id(row.order.client_order_id)
+        return found.broker_order_id if found else None
+
+    def _settle(self, row: OrderRow, broker_order_id: str) -> None:
+        """The order had ended before the cancel: let the row say how."""
+        found = self._brokerage(row).order(broker_order_id)
+        if found is not None and found.ended:
+            self._accept(row, found)
+
+    def sweep(self, now: datetime) -> None:
+        """On a timer: pursue orders that were left behind; cancel openings past their time or of halted accounts."""
+        with self.desk.engine.connect() as tx:
+            live = orders.live(tx)
+            halted = {name for name in accounts.names(tx) if accounts.state_of(tx, name)[0] is TradingState.HALTED}
+        for row in (r for r in live if not r.external and r.order.intent.opens is self.opens):
+            with self._turn:
+                self._sweep_one(row, now - row.order.approved_at, row.order.account in halted)
+
+    def _sweep_one(self, row: OrderRow, age: timedelta, halted: bool) -> None:
+        unwanted = self.opens and (age >= self.entry_ttl or halted or row.cancel_asked_at is not None)
+        if row.status is not OrderStatus.ACCEPTED:
+            if age >= LEFT_BEHIND or unwanted:
+                self._pursue(row.order.order_id)
+        elif unwanted:
+            self._cancel(row)
+
+    def _brokerage(self, row: OrderRow) -> Brokerage:
+        return self.brokerages[row.order.account]
+
+
+def end_order(
+    tx: Connection,
+    desk: Desk,
+    row: OrderRow,
+    status: OrderStatus,
+    *,
+    filled_qty: int,
+    code: str | None,
+    message: str | None,
+) -> None:
+    """Record an order's end and announce it; a close that leaves quantity is to be tried again."""
+    now = desk.clock()
+    order = row.order
+    if not orders.end(tx, order.order_id, status, filled_qty=filled_qty, now=now, code=code, message=message):
+        return
+    if not order.intent.opens and filled_qty < order.qty:
+        positions.record_failed_close(tx, order.position_id, now)
+    ended = OrderEnded(
+        id=fact_id("ended", order.order_id),
+        at=now,
+        schema=1,
+        cause=str(order.order_id),
+        origin=desk.origin,
+        order_id=order.order_id,
+        position_id=order.position_id,
+        account=order.account,
+        symbol=order.symbol,
+        status=status,
+    )
+    desk.announce(tx, Stream.DECISIONS, ended)
+
+
+def _direction(row: OrderRow) -> int:
+    return row.order.side.sign
+
+
+def _request(order: Order) -> OrderRequest:
+    return OrderRequest(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        intent=order.intent,
+        qty=order.qty,
+        type=order.type,
+        limit_price=order.limit_price,
+    )

@@ -1,0 +1,247 @@
+"""gate: recommendations -> an approved order with its reservation, or a refusal that says why.
+
+The brokerage is asked first; then one transaction for each (recommendation, account) locks the account,
+runs every gate and writes the outcome. Two recommendations can never both take the last free slot.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from psycopg2.errors import CheckViolation
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from actors.closing import approved, write_close
+from actors.desk import Desk
+from actors.market import Market, Sight
+from db import accounts, decisions, orders, positions
+from db.once import first_time
+from db.positions import PositionRow
+from domain.events import AccountStateChanged, Action, RecommendationIssued, RecommendationRefused
+from domain.gates import Check, EntryRules, Proposal, SellProposal, ask_of, review, review_sell, wall_refused
+from domain.ids import AccountName, OrderId, fact_id
+from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
+from domain.known import Known, Unknown
+from domain.orders import opening_order
+from domain.sizing import Sizing, size
+from streams.codec import encode
+from streams.names import Stream
+
+log = logging.getLogger(__name__)
+
+
+class UnknownAccounts(ValueError):
+    """A recommendation names an account that is not configured: nothing is traded from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    desk: Desk
+    markets: Mapping[AccountName, Market]
+    rules: EntryRules
+
+    name = "gate"
+
+    def handle(self, rec: RecommendationIssued, wall_at: datetime) -> None:
+        """Decide *rec*, which entered its stream at *wall_at*, in every account that it names.
+
+        Raises:
+            UnknownAccounts: at least one account is not configured.
+            AnotherBody: its id is known with other content.
+        """
+        if unknown := [name for name in rec.accounts if name not in self.markets]:
+            raise UnknownAccounts(f"accounts: {unknown!r} not configured, known are {sorted(self.markets)!r}")
+        with self.desk.engine.begin() as tx:
+            decisions.remember(tx, rec.recommendation_id, json.loads(encode(rec)["body"]), rec.at, wall_at)
+        for account in rec.accounts:
+            self._decide(rec, account)
+
+    def _decide(self, rec: RecommendationIssued, account: AccountName) -> None:
+        if rec.action is Action.SELL:
+            self._decide_sell(rec, account)
+        else:
+            self._decide_entry(rec, account)
+
+    # ------------------------------------------------------------ entries
+
+    def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> None:
+        sight = self.markets[account].look(rec.symbol, rec.underlying, self._held_symbols(account))
+        with self.desk.engine.begin() as tx:
+            if not first_time(tx, self.name, f"{rec.id}@{account}"):
+                return
+            accounts.lock(tx, account)
+            now = self.desk.clock()
+            proposal = self._proposal(tx, rec, account, sight, now)
+            self._latch_loss(tx, proposal)
+            checks = review(proposal)
+            order_id = None
+            if all(check.passed for check in checks):
+                order_id, wall = self._approve_within_wall(tx, proposal)
+                checks = (*checks, *wall)
+            self._record(tx, rec, account, checks, _why(proposal.sizing), order_id, now)
+
+    def _held_symbols(self, account: AccountName) -> tuple[str, ...]:
+        with self.desk.engine.connect() as tx:
+            return tuple(p.symbol for p in positions.all_open(tx, account))
+
+    def _proposal(
+        self, tx: Connection, rec: RecommendationIssued, account: AccountName, sight: Sight, now: datetime
+    ) -> Proposal:
+        book = accounts.read_book(tx, account, sight.marks, sight.session, now)
+        instrument = _instrument(rec.symbol)
+        multiplier = 1 if rec.instrument is Kind.STOCK else OPTION_MULTIPLIER
+        return Proposal(
+            rec=rec,
+            now=now,
+            rules=self.rules,
+            book=book,
+            instrument=instrument,
+            contract=sight.contract,
+            session=sight.session,
+            last_session=sight.last_session,
+            quote=sight.quote,
+            feed_at=sight.feed_at,
+            buying_power_usd=self._buying_power(tx, rec, account, sight),
+            sizing=size(rec, multiplier, ask_of(sight.quote), book.limits.max_contracts_per_order),
+        )
+
+    @staticmethod
+    def _buying_power(
+        tx: Connection, rec: RecommendationIssued, account: AccountName, sight: Sight
+    ) -> Known[Decimal] | Unknown:
+        """The brokerage's figure, less our openings that it had not accepted when it answered."""
+        stated = sight.buying_power_usd if rec.instrument is Kind.STOCK else sight.options_buying_power_usd
+        if isinstance(stated, Unknown):
+            return stated
+        unseen = accounts.unseen_openings_usd(tx, account, stated.at)
+        return Known(stated.value - unseen, stated.at, stated.source)
+
+    def _latch_loss(self, tx: Connection, p: Proposal) -> None:
+        """At the daily loss limit no further entry passes in this session, even if the marks recover."""
+        pnl, floor = p.book.daily_pnl_usd, -p.book.limits.max_daily_loss_usd
+        if isinstance(pnl, Unknown) or isinstance(p.session, Unknown) or pnl.value > floor or p.book.loss_latched:
+            return
+        reason = f"daily P&L {pnl.value} USD at or beyond {floor}"
+        accounts.latch_loss(tx, p.book.account, p.session.value.day, reason, p.now)
+        changed = AccountStateChanged(
+            id=fact_id("loss latched", p.book.account, p.session.value.day),
+            at=p.now,
+            schema=1,
+            cause=p.rec.id,
+            origin=self.desk.origin,
+            account=p.book.account,
+            state=p.book.state,
+            reason=reason,
+            by="gate",
+        )
+        self.desk.announce(tx, Stream.DECISIONS, changed)
+
+    def _approve_within_wall(self, tx: Connection, p: Proposal) -> tuple[OrderId | None, tuple[Check, ...]]:
+        """Write the order; if the database refuses what every gate let through, that is one more failed check."""
+        try:
+            with tx.begin_nested():
+                return self._approve(tx, p), ()
+        except IntegrityError as e:
+            if not isinstance(e.orig, CheckViolation):
+                raise
+            log.exception("a gate let through what the database refused")
+            said = e.orig.diag.message_primary or str(e.orig)
+            return None, (wall_refused(said),)
+
+    def _approve(self, tx: Connection, p: Proposal) -> OrderId:
+        """Write the order: from here on it counts against its account."""
+        ask = p.ask
+        if isinstance(ask, Unknown) or isinstance(p.sizing, Unknown) or p.rec.symbol is None:
+            raise AssertionError(f"{p.rec.id}: approved without a price or a size")
+        order = opening_order(p.book.account, p.rec.recommendation_id, p.rec.symbol, p.sizing.qty, ask.value, p.now)
+        orders.insert(tx, order, p.rec.strategy)
+        self.desk.announce(tx, Stream.ENTRIES, approved(order, p.rec.id, self.desk.origin), order.account)
+        return order.order_id
+
+    # ------------------------------------------------------------ sells
+
+    def _decide_sell(self, rec: RecommendationIssued, account: AccountName) -> None:
+        session = self.markets[account].session()
+        with self.desk.engine.begin() as tx:
+            if not first_time(tx, self.name, f"{rec.id}@{account}"):
+                return
+            accounts.lock(tx, account)
+            now = self.desk.clock()
+            held = positions.open_in(tx, account, rec.symbol) if rec.symbol else None
+            live = orders.live_of_position(tx, held.position_id) if held else ()
+            proposal = SellProposal(
+                rec=rec,
+                now=now,
+                rules=self.rules,
+                session=session,
+                held_qty=held.qty if held else 0,
+                closing=any(not row.order.intent.opens for row in live),
+            )
+            checks = review_sell(proposal)
+            order_id, sizing = None, "not approved"
+            if held is not None and all(check.passed for check in checks):
+                qty = _sell_qty(rec, held)
+                sizing = f"min(asked, held {held.qty}) = {qty}"
+                order = write_close(
+                    tx, self.desk, held, qty=qty, reason="signal", cause=rec.id, recommendation=rec.recommendation_id
+                )
+                order_id = order.order_id if order else None
+            self._record(tx, rec, account, checks, sizing, order_id, now)
+
+    # ------------------------------------------------------------ outcome
+
+    def _record(
+        self,
+        tx: Connection,
+        rec: RecommendationIssued,
+        account: AccountName,
+        checks: tuple[Check, ...],
+        sizing: str,
+        order_id: OrderId | None,
+        now: datetime,
+    ) -> None:
+        decisions.record(
+            tx,
+            recommendation=rec.recommendation_id,
+            account=account,
+            checks=checks,
+            sizing=sizing,
+            order_id=order_id,
+            now=now,
+            origin=self.desk.origin,
+        )
+        if order_id is not None:
+            return
+        refused = RecommendationRefused(
+            id=fact_id("refused", rec.id, account),
+            at=now,
+            schema=1,
+            cause=rec.id,
+            origin=self.desk.origin,
+            recommendation=rec.recommendation_id,
+            account=account,
+            refusals=tuple(str(check) for check in checks if not check.passed),
+        )
+        self.desk.announce(tx, Stream.DECISIONS, refused)
+
+
+def _instrument(symbol: str | None) -> Instrument | Unknown:
+    try:
+        return parse_symbol(symbol or "")
+    except NotASymbol as e:
+        return Unknown(str(e) if symbol else "no symbol is named", "recommendation")
+
+
+def _why(sizing: Sizing | Unknown) -> str:
+    return f"unknown: {sizing.reason}" if isinstance(sizing, Unknown) else sizing.why
+
+
+def _sell_qty(rec: RecommendationIssued, held: PositionRow) -> int:
+    """A SELL never sells more than is held."""
+    return min(rec.qty or 0, held.qty)
