@@ -27,6 +27,8 @@ from domain.session import Session
 Json = Mapping[str, Any]
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
+#: What a translation raises on an input of another shape.
+MISSHAPEN: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
 def decimal(value: Any) -> Decimal:

@@ -33,6 +33,7 @@ from brokerage.port import (
     OutcomeUnknown,
     RequestRefused,
 )
+from brokerage.translate import MISSHAPEN
 
 T = TypeVar("T")
 
@@ -41,8 +42,6 @@ NOT_FOUND: Final = "40410000"
 VALIDATION: Final = "40010001"
 UNPROCESSABLE: Final = "42210000"
 _NO_SUCH_PATH: Final = "endpoint not found"
-#: What a translation raises on an answer of another shape.
-MISSHAPEN: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
 class _WithTimeout(HTTPAdapter):
