@@ -1,0 +1,238 @@
+"""exit: ticks and time -> a closing order for every position whose rules fire.
+
+Open positions and their exit state live in memory, loaded from rows and loaded again every few seconds; rows are
+written only when something changed. Every tick of a watched symbol is evaluated, so a batch skips no decision.
+A trigger opens a transaction that looks at the row again: whatever memory says, a close comes from the row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import Connection
+
+from actors.closing import write_close
+from actors.desk import Desk, trading_day
+from db import orders, positions, sessions
+from db.positions import PositionRow
+from domain.events import (
+    ExitTriggered,
+    Fact,
+    OrderEnded,
+    PositionChanged,
+    PositionClosed,
+    PositionOpened,
+    Quote,
+    QuotesTicked,
+)
+from domain.exits import Exit, ExitReason, Moment, Watched, first_exit
+from domain.ids import PositionId, fact_id
+from domain.instrument import Option, parse_symbol
+from domain.orders import Order
+from domain.session import Session, last_session_until
+from streams.names import Stream
+
+#: How often memory is brought in line with the rows.
+RELOAD_EVERY: Final = timedelta(seconds=5)
+#: The facts after which rows say something else than memory.
+CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded)
+#: A price older than this says nothing about the market any more: it fires no rule.
+MAX_PRICE_AGE: Final = timedelta(minutes=15)
+#: How far ahead the calendar must reach to know an option's last session.
+CALENDAR_AHEAD: Final = timedelta(days=8)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One open position in memory. *price* is the last one at which it could have been left, seen at *priced_at*."""
+
+    position: Watched
+    closing: bool
+    retry_at: datetime | None
+    triggered: ExitReason | None
+    price: Decimal | None = None
+    priced_at: datetime | None = None
+    dirty: bool = False
+
+    def price_at(self, now: datetime) -> Decimal | None:
+        stale = self.priced_at is None or now - self.priced_at > MAX_PRICE_AGE
+        return None if stale else self.price
+
+
+@dataclass(slots=True)
+class ExitActor:
+    """Ticks, decisions and timers come from different threads: they take turns."""
+
+    desk: Desk
+    _watches: dict[str, list[_Watch]] = field(default_factory=dict, init=False)
+    _calendar: tuple[Session, ...] = field(default=(), init=False)
+    _loaded_at: datetime | None = field(default=None, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    name = "exit"
+
+    # ------------------------------------------------------------ what comes in
+
+    def handle_ticks(self, batch: Iterable[QuotesTicked]) -> int:
+        """Evaluate every quote of a watched symbol; return how many there were."""
+        with self._turn:
+            self._load_if_due(self.desk.clock())
+            seen = sum(self._see(quote) for fact in batch for quote in fact.quotes)
+            self._flush()
+            return seen
+
+    def handle_decisions(self, batch: Sequence[Fact]) -> None:
+        """A position or an order changed: memory follows the rows at once."""
+        if not any(isinstance(fact, CHANGES) for fact in batch):
+            return
+        with self._turn:
+            self._load(self.desk.clock())
+            self._evaluate_all()
+
+    def handle_timer(self, now: datetime) -> None:
+        """Rules of time fire without a tick."""
+        with self._turn:
+            self._load_if_due(now)
+            self._evaluate_all()
+            self._flush()
+
+    # ------------------------------------------------------------ memory
+
+    def _load_if_due(self, now: datetime) -> None:
+        if self._loaded_at is None or now - self._loaded_at >= RELOAD_EVERY:
+            self._load(now)
+
+    def _load(self, now: datetime) -> None:
+        """Read every open position and the calendar; what memory saw beyond the rows is written first."""
+        self._flush()
+        today = trading_day(now)
+        prices = {w.position.position_id: (w.price, w.priced_at) for w in self._all()}
+        with self.desk.engine.connect() as tx:
+            self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
+            rows = positions.all_open(tx)
+            closing = {row.order.position_id for row in orders.live(tx) if not row.order.intent.opens}
+        watches: dict[str, list[_Watch]] = defaultdict(list)
+        for row in rows:
+            watch = self._watch(row, row.position_id in closing)
+            watch.price, watch.priced_at = prices.get(row.position_id, (None, None))
+            watches[row.symbol].append(watch)
+        self._watches, self._loaded_at = dict(watches), now
+
+    def _watch(self, row: PositionRow, closing: bool) -> _Watch:
+        return _Watch(
+            position=Watched(
+                position_id=row.position_id,
+                account=row.account,
+                symbol=row.symbol,
+                qty=row.qty,
+                entry_price=row.entry_price,
+                opened_at=row.opened_at,
+                policy=row.policy,
+                excursion=row.excursion,
+                last_session=self._last_session(row.symbol),
+            ),
+            closing=closing,
+            retry_at=row.retry_at,
+            triggered=ExitReason(row.triggered_rule) if row.triggered_rule else None,
+        )
+
+    def _last_session(self, symbol: str) -> Session | None:
+        instrument = parse_symbol(symbol)
+        if not isinstance(instrument, Option) or not self._calendar:
+            return None
+        if instrument.expiration > self._calendar[-1].day + timedelta(days=3):
+            return None  # further away than the calendar is known
+        return last_session_until(instrument.expiration, self._calendar)
+
+    def _all(self) -> Iterable[_Watch]:
+        return (watch for watches in self._watches.values() for watch in watches)
+
+    def _flush(self) -> None:
+        """Write the peaks and troughs that moved, in one transaction."""
+        moved = [watch for watch in self._all() if watch.dirty]
+        if not moved:
+            return
+        with self.desk.engine.begin() as tx:
+            for watch in moved:
+                pos = watch.position
+                positions.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
+        for watch in moved:
+            watch.dirty = False
+
+    # ------------------------------------------------------------ evaluation
+
+    def _see(self, quote: Quote) -> int:
+        watches = self._watches.get(quote.symbol, [])
+        for watch in watches:
+            if quote.at >= watch.position.opened_at:
+                self._mark(watch, watch.position.price_of(quote), quote.at)
+                self._evaluate(watch)
+        return len(watches)
+
+    @staticmethod
+    def _mark(watch: _Watch, price: Decimal | None, at: datetime) -> None:
+        watch.price, watch.priced_at = price, at
+        if price is None:
+            return
+        pos = watch.position
+        excursion = pos.excursion.marked(price, pos.is_long)
+        if excursion != pos.excursion:
+            watch.position, watch.dirty = replace(pos, excursion=excursion), True
+
+    def _evaluate_all(self) -> None:
+        for watch in list(self._all()):
+            self._evaluate(watch)
+
+    def _evaluate(self, watch: _Watch) -> None:
+        now = self.desk.clock()
+        session = next((s for s in self._calendar if s.day == trading_day(now)), None)
+        if watch.closing or self._market_is_closed(session, now):
+            return
+        if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
+            if watch.retry_at is None or now >= watch.retry_at:
+                self._trigger(watch, Exit(watch.triggered, "quantity is left"), now)
+            return
+        found = first_exit(watch.position, Moment(price=watch.price_at(now), now=now, session=session))
+        if found is not None:
+            self._trigger(watch, found, now)
+
+    def _market_is_closed(self, session: Session | None, now: datetime) -> bool:
+        """True only when the calendar is known and says so: an unknown calendar blocks no exit."""
+        if session is not None:
+            return not session.is_open(now)
+        return bool(self._calendar) and self._calendar[-1].day >= trading_day(now)
+
+    # ------------------------------------------------------------ the close
+
+    def _trigger(self, watch: _Watch, found: Exit, now: datetime) -> None:
+        with self.desk.engine.begin() as tx:
+            row = positions.lock(tx, watch.position.position_id)
+            order = None
+            if row is not None and row.qty != 0:
+                cause = str(row.position_id)
+                order = write_close(tx, self.desk, row, qty=abs(row.qty), reason=found.reason, cause=cause)
+                if order is not None:
+                    self._tell(tx, row.position_id, order, found, now)
+        watch.closing, watch.triggered = True, found.reason
+
+    def _tell(self, tx: Connection, position: PositionId, order: Order, found: Exit, now: datetime) -> None:
+        fact = ExitTriggered(
+            id=fact_id("triggered", order.order_id),
+            at=now,
+            schema=1,
+            cause=str(position),
+            origin=self.desk.origin,
+            position_id=position,
+            account=order.account,
+            symbol=order.symbol,
+            rule=found.reason,
+            detail=found.detail,
+            order_id=order.order_id,
+        )
+        self.desk.announce(tx, Stream.DECISIONS, fact)

@@ -1,0 +1,140 @@
+"""reconciler: Alpaca's book against our rows, at start, after doubts and on a timer.
+
+It acts only on what two readings say, some seconds apart; a failed read changes nothing. What the brokerage holds
+and we do not is adopted with a default exit plan; what we hold and it does not leaves by an adjustment that says so,
+never by an invented trade. Much vanishing at once needs a person.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from actors.desk import Desk, trading_day
+from brokerage.port import Brokerage, BrokerageError, BrokerPosition
+from db import accounts, drift, positions, sessions
+from domain.account import TradingState
+from domain.events import AccountStateChanged, DriftFound, PositionAdjusted
+from domain.ids import AccountName, fact_id
+from domain.reconcile import Difference, differences, needs_a_person
+from streams.names import Stream
+
+log = logging.getLogger(__name__)
+
+#: Two readings that agree and lie this far apart are believed: a fill in flight is applied by then.
+BETWEEN_READINGS: Final = timedelta(seconds=10)
+#: How far the calendar is kept for actors without keys.
+CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=7), timedelta(days=14)
+#: States that begin so were set by a machine, and a machine may lift them.
+INTERLOCK: Final = "interlock: "
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    desk: Desk
+    brokerages: Mapping[AccountName, Brokerage]
+
+    name = "reconciler"
+
+    def handle_timer(self, now: datetime) -> None:
+        """Compare every account once; one that cannot be read is left as it is."""
+        for account in self.brokerages:
+            self.reconcile(account, now)
+
+    def reconcile(self, account: AccountName, now: datetime, *, fix: bool = False) -> tuple[Difference, ...] | None:
+        """Compare *account* and return what differs, None when the brokerage could not be read.
+
+        *fix*: a person asked for it: mend at once what one reading shows.
+        """
+        brokerage = self.brokerages[account]
+        try:
+            number = brokerage.account().account_number
+            held = brokerage.positions()
+            today = trading_day(now)
+            calendar = brokerage.sessions(today - CALENDAR_BACK, today + CALENDAR_AHEAD)
+        except BrokerageError as e:
+            log.warning("account %s could not be read, nothing is changed: %s", account, e)
+            return None
+        with self.desk.engine.begin() as tx:
+            sessions.keep(tx, calendar)
+            found = self._compare(tx, account, held)
+            self._act(tx, account, found, now, fix)
+            accounts.mark_reconciled(tx, account, number, now)
+            if not found:
+                self._lift(tx, account, now)
+        return found
+
+    @staticmethod
+    def _compare(tx: Connection, account: AccountName, held: Sequence[BrokerPosition]) -> tuple[Difference, ...]:
+        rows = {p.symbol: p.qty for p in positions.all_open(tx, account)}
+        broker = {p.symbol: p.qty for p in held}
+        return differences(rows, broker, {p.symbol: p.entry_price for p in held})
+
+    def _act(self, tx: Connection, account: AccountName, found: Sequence[Difference], now: datetime, fix: bool) -> None:
+        drift.keep_only(tx, account, [d.symbol for d in found])
+        held = len(positions.all_open(tx, account))
+        may_act = fix or not needs_a_person(found, held)
+        if not may_act:
+            log.error("account %s: %d positions would change at once; a person must decide", account, len(found))
+        for difference in found:
+            readings, first_at = drift.observe(
+                tx, account, difference.symbol, difference.kind, difference.rows_qty, difference.broker_qty, now
+            )
+            if readings == 1:
+                self._tell(tx, account, difference, first_at)
+            if fix or (may_act and readings > 1 and now - first_at >= BETWEEN_READINGS):
+                self._mend(tx, account, difference, first_at, now)
+
+    def _tell(self, tx: Connection, account: AccountName, found: Difference, first_at: datetime) -> None:
+        fact = DriftFound(
+            id=fact_id("drift", account, found, first_at),
+            at=first_at,
+            schema=1,
+            cause=self.name,
+            origin=self.desk.origin,
+            account=account,
+            symbol=found.symbol,
+            kind=found.kind,
+            rows_qty=found.rows_qty,
+            broker_qty=found.broker_qty,
+        )
+        self.desk.announce(tx, Stream.DECISIONS, fact)
+
+    def _mend(self, tx: Connection, account: AccountName, found: Difference, first_at: datetime, now: datetime) -> None:
+        fact = PositionAdjusted(
+            id=fact_id("adjusted", account, found, first_at),
+            at=now,
+            schema=1,
+            cause=self.name,
+            origin=self.desk.origin,
+            account=account,
+            symbol=found.symbol,
+            qty=found.broker_qty,
+            price=found.price,
+            reason=f"{found.kind}: rows had {found.rows_qty}, the brokerage {found.broker_qty}",
+        )
+        self.desk.announce(tx, Stream.FILLS, fact, account)
+
+    def _lift(self, tx: Connection, account: AccountName, now: datetime) -> None:
+        """Rows equal the brokerage's book: what the interlock had set for want of that is over."""
+        state, reason = accounts.state_of(tx, account)
+        if state is not TradingState.REDUCING or not reason.startswith(INTERLOCK):
+            return
+        accounts.set_state(tx, account, TradingState.ACTIVE, "reconciled", self.name, now)
+        fact = AccountStateChanged(
+            id=fact_id("state", account, TradingState.ACTIVE, now),
+            at=now,
+            schema=1,
+            cause=self.name,
+            origin=self.desk.origin,
+            account=account,
+            state=TradingState.ACTIVE,
+            reason="reconciled",
+            by=self.name,
+        )
+        self.desk.announce(tx, Stream.DECISIONS, fact)
