@@ -16,9 +16,12 @@ from paper import faults, times, wire
 from paper.faults import BadFault
 from paper.gate import Gate, reply
 from paper.numbers import is_whole, number, plain
+from paper.options import FASTEST
 from paper.sockets import STREAMS
 from paper.world import World
 
+#: A fill may be delayed by a day at most.
+_LONGEST_DELAY_S = 86_400
 _STREAM_DEEDS = ("mute", "unmute", "close", "drop_next", "duplicate_next")
 
 
@@ -71,7 +74,7 @@ class Control:
                 raise BadOrder(f"time does not go back: it is {times.iso(timeline.now)}")
             timeline.jump(to)
         if speed is not None:
-            timeline.run_at(float(_positive(order, "speed", or_zero=True)))
+            timeline.run_at(_amount(order, "speed", FASTEST))
         self._wake()
         await self._world.hub.flush()
         return reply(self._clock() | {"speed": timeline.speed, "sent": self._world.hub.sent()})
@@ -100,7 +103,7 @@ class Control:
         order, exchange = await _object(request), self._world.exchange
         self._world.catch_up()
         if "delay_s" in order:
-            exchange.delay = timedelta(seconds=float(_positive(order, "delay_s", or_zero=True)))
+            exchange.delay = timedelta(seconds=_amount(order, "delay_s", _LONGEST_DELAY_S))
         if "hold" in order:
             if not isinstance(order["hold"], bool):
                 raise BadOrder("hold must be true or false")
@@ -198,11 +201,18 @@ def _instant(order: dict[str, Any], name: str) -> datetime | None:
         raise BadOrder(f"{name} must be an ISO time, not {given!r}") from None
 
 
-def _positive(order: dict[str, Any], name: str, *, or_zero: bool = False) -> Decimal:
+def _positive(order: dict[str, Any], name: str) -> Decimal:
     value = number(order.get(name))
-    if value is None or value < 0 or (value == 0 and not or_zero):
+    if value is None or value <= 0:
         raise BadOrder(f"{name} must be a positive number")
     return value
+
+
+def _amount(order: dict[str, Any], name: str, most: int) -> float:
+    value = number(order.get(name))
+    if value is None or not 0 <= value <= most:
+        raise BadOrder(f"{name} must be a number from 0 to {most}")
+    return float(value)
 
 
 def _known_symbol(world: World, order: dict[str, Any]) -> str:

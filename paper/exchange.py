@@ -17,7 +17,7 @@ from paper.instruments import Contract, Instrument, Registry, is_occ
 from paper.lottery import Lottery
 from paper.market import Market
 from paper.sessions import Calendar, Session
-from paper.tickets import Ticket
+from paper.tickets import Ticket, closing_ticket
 from paper.timeline import Event, Rank, Timeline
 from paper.times import new_york_stamp
 
@@ -130,6 +130,7 @@ class Exchange:
             if order.expires_at <= now:
                 order.expired_at = now
                 self._end(self.accounts[order.account], order, "expired")
+        self._market.note_closing_marks()
         for account in self.accounts.values():
             account.last_equity = valuation.equity(account, self._market)
 
@@ -148,7 +149,7 @@ class Exchange:
         if account.available(symbol) < qty:
             for order in account.closing_orders(symbol):
                 self.cancel(account, order)
-        ticket = self._closing_ticket(account, symbol, "sell" if held > 0 else "buy", qty)
+        ticket = closing_ticket(symbol, "sell" if held > 0 else "buy", qty)
         order = self._order(account, ticket, self._situation(account, self._registry.known(symbol)))
         self._book(account, order)
         self.route(order)
@@ -179,12 +180,11 @@ class Exchange:
         )
 
     def _order(self, account: Account, ticket: Ticket, at: rules.Situation) -> Order:
-        turn = len(account.orders)
-        client_order_id = ticket.client_order_id or ids.make("client order", account.name, turn)
+        client_order_id = ticket.client_order_id or _own_key(account, ticket, at.now)
         return Order(
             id=ids.order_id(account.name, client_order_id),
             account=account.name,
-            turn=turn,
+            turn=len(account.orders),
             client_order_id=client_order_id,
             instrument=at.instrument,
             side=ticket.side,
@@ -205,23 +205,6 @@ class Exchange:
         now = self._timeline.now
         end = self._calendar.ending_after(now).close
         return end if ticket.time_in_force != "gtc" else end + GTC_LIFE
-
-    def _closing_ticket(self, account: Account, symbol: str, side: str, qty: Decimal) -> Ticket:
-        now = self._timeline.now
-        mine = (ids.make("brokerage close", account.name, symbol, now, turn) for turn in range(len(account.orders) + 1))
-        return Ticket(
-            symbol=symbol,
-            side=side,
-            type="market",
-            time_in_force="day",
-            qty=qty,
-            notional=None,
-            limit_price=None,
-            client_order_id=next(key for key in mine if key not in account.by_client_id),
-            intent=None,
-            order_class="",
-            extended_hours=False,
-        )
 
     def _book(self, account: Account, order: Order) -> None:
         is_open = self._calendar.session_at(self._timeline.now) is not None
@@ -325,6 +308,13 @@ class Exchange:
         event_id = ids.event_id(now, order.id, order.events)
         held = self.accounts[order.account].held(order.symbol)
         self._announce(Update(now, event_id, event, order, execution, held))
+
+
+def _own_key(account: Account, ticket: Ticket, now: datetime) -> str:
+    """A client id for an order that came without: from what it is and when, not from its place among others."""
+    words = ("client order", account.name, ticket.symbol, ticket.side, ticket.qty, ticket.limit_price, now)
+    keys = (ids.make(*words, copy) for copy in range(len(account.orders) + 1))
+    return next(key for key in keys if key not in account.by_client_id)
 
 
 def _unknown(symbol: str) -> ApiError:

@@ -22,8 +22,12 @@ class BadFault(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One order of trouble. *when* "before": the request is never carried out; "after": it is, and then the answer
-    goes wrong. *do*: hang (no answer, reset after *seconds* of wall time), status (*status* is answered), reset."""
+    """One order of trouble.
+
+    *path* is a prefix, or an expression for the whole path. *when* "before": the request is never carried out;
+    "after": it is, and then the answer goes wrong. *do*: hang (no answer, and a reset after *seconds* of wall time),
+    status (*status* is answered), reset.
+    """
 
     method: str | None
     path: str | None
@@ -39,7 +43,7 @@ class Fault:
         """Whether a request is one of those meant."""
         if self.method not in {None, method} or self.account not in {None, account}:
             return False
-        if self.path is not None and not (path.startswith(self.path) or re.search(self.path, path)):
+        if self.path is not None and not (path.startswith(self.path) or re.fullmatch(self.path, path)):
             return False
         return not self.body or (isinstance(body, dict) and all(same(body.get(k), v) for k, v in self.body.items()))
 

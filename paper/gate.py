@@ -17,7 +17,7 @@ from paper.book import Account
 from paper.errors import ApiError, bad_body, data_error, not_found, unauthorized
 from paper.faults import Fault, Faults
 from paper.limits import Verdict
-from paper.stream_protocols import Keys
+from paper.stream_protocols import DataStream, Keys, TradeStream
 from paper.world import World
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ _DATA_PATHS = ("/v1beta1/", "/v2/stocks/")
 _RESET = struct.pack("ii", 1, 0)
 #: Stands for a body that is no JSON.
 _UNREADABLE = object()
+_ACCOUNT = web.RequestKey("account", Account)
+_BODY: web.RequestKey[Any] = web.RequestKey("body", object)
 
 
 def reply(payload: Any, status: int = 200) -> web.Response:
@@ -38,13 +40,12 @@ def reply(payload: Any, status: int = 200) -> web.Response:
 
 def account_of(request: web.Request) -> Account:
     """The account whose keys the request carries; it has passed the gate."""
-    found: Account = request["account"]
-    return found
+    return request[_ACCOUNT]
 
 
 def body_of(request: web.Request) -> Any:
     """The request's JSON, numbers exact. Raises: ApiError when it is none."""
-    parsed = request["body"]
+    parsed = request[_BODY]
     if parsed is _UNREADABLE:
         raise bad_body()
     return parsed
@@ -65,7 +66,7 @@ class Gate:
 
         @web.middleware
         async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if "upgrade" in request.headers.get("Connection", "").lower():
+            if _is_handshake(request):
                 return await handler(request)
             self.requests += 1
             self.in_flight += 1
@@ -79,7 +80,7 @@ class Gate:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         number = self.requests
         family = "data" if request.path.startswith(_DATA_PATHS) else "trading"
-        body = request["body"] = _read(await request.read())
+        body = request[_BODY] = _read(await request.read())
         self._world.catch_up()
         name, _ = _credentials(request)
         fault = self.faults.take(request.method, request.path, body, name)
@@ -98,7 +99,7 @@ class Gate:
         """Check keys and rate, then let the handler answer; whatever goes wrong becomes a JSON error."""
         verdict: Verdict | None = None
         try:
-            account = request["account"] = self._authenticate(request, family)
+            account = request[_ACCOUNT] = self._authenticate(request, family)
             verdict = self._world.limits.take(account.name, family, self._world.timeline.now)
             if verdict.allowed:
                 response = cast("web.Response", await handler(request))
@@ -148,13 +149,19 @@ class Gate:
             "account": account,
             "status": response.status,
         }
-        if request["body"] is not None:
-            facts["body"] = "unreadable" if request["body"] is _UNREADABLE else request["body"]
+        if request[_BODY] is not None:
+            facts["body"] = "unreadable" if request[_BODY] is _UNREADABLE else request[_BODY]
         if (request.method != "GET" or response.status >= 400) and isinstance(response.body, bytes):
             facts["reply"] = response.body.decode()
         if fault is not None:
             facts["fault"] = fault
         self._world.journal.record("request", **facts)
+
+
+def _is_handshake(request: web.Request) -> bool:
+    """Whether this opens a websocket, which authenticates by itself and is not counted as a request."""
+    asks = request.headers.get("Upgrade", "").lower() == "websocket"
+    return asks and isinstance(getattr(request.match_info.handler, "__self__", None), TradeStream | DataStream)
 
 
 def _read(raw: bytes) -> Any:

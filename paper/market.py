@@ -52,6 +52,7 @@ class Market:
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
         self.trades: dict[str, Trade] = {}
+        self.closing_marks: dict[str, Decimal] = {}
         self._mids: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
 
     def show_quotes(self, rows: Iterable[QuoteRow], at: datetime) -> list[Quote]:
@@ -77,6 +78,11 @@ class Market:
     def mids(self, symbol: str) -> list[tuple[datetime, Decimal]]:
         """All mid prices of a stock so far, oldest first."""
         return self._mids.get(symbol, [])
+
+    def note_closing_marks(self) -> None:
+        """A session ends: its last marks are what the next session's changes are measured from."""
+        marks = ((symbol, self.mark(symbol)) for symbol in {*self.quotes, *self.trades})
+        self.closing_marks = {symbol: mark for symbol, mark in marks if mark is not None}
 
     def mark(self, symbol: str) -> Decimal | None:
         """The price at which a position is valued: the mid, else the one side there is, else the last trade."""

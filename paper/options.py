@@ -24,6 +24,8 @@ class AccountOption:
     shorting: bool = False
 
 
+#: Seconds of clock time per second; faster than this is what a stepped clock is for.
+FASTEST = 1_000_000
 #: The accounts that are always there.
 DEFAULT_ACCOUNTS = (AccountOption("large", Decimal(100_000)), AccountOption("tiny", Decimal(2_000)))
 
@@ -101,8 +103,8 @@ def check(options: Options) -> None:
     """
     if not options.data:
         raise UsageError("no day folder is given")
-    if not 0 <= options.speed < float("inf"):
-        raise UsageError(f"speed {options.speed} is not a number >= 0")
+    if not 0 <= options.speed <= FASTEST:
+        raise UsageError(f"speed {options.speed} is not between 0 and {FASTEST}")
     if not 0 <= options.partial_ratio <= 1:
         raise UsageError(f"partial ratio {options.partial_ratio} is not between 0 and 1")
     if options.rate_limit < 1:

@@ -1,6 +1,5 @@
 """The trading API's endpoints for orders, positions, activities and the account."""
 
-from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
 from aiohttp import web
@@ -127,11 +126,9 @@ class TradingApi:
 
     def _close(self, account: Account, symbol: str, qty: Decimal) -> wire.JSON:
         """Close a quantity by a market order; its refusal names no related orders."""
-        ticket = replace(_MARKET_SELL, symbol=symbol, qty=qty)
-        if account.held(symbol) < 0:
-            ticket = replace(ticket, side="buy")
+        side = "sell" if account.held(symbol) > 0 else "buy"
         try:
-            return self._place(account, ticket)
+            return self._place(account, tickets.closing_ticket(symbol, side, qty))
         except ApiError as error:
             error.body.pop("related_orders", None)
             raise
@@ -139,21 +136,6 @@ class TradingApi:
     def _symbol(self, symbol_or_id: str) -> str:
         instrument = self._world.registry.find(symbol_or_id)
         return instrument.symbol if instrument else symbol_or_id
-
-
-_MARKET_SELL = Ticket(
-    symbol="",
-    side="sell",
-    type="market",
-    time_in_force="day",
-    qty=None,
-    notional=None,
-    limit_price=None,
-    client_order_id=None,
-    intent=None,
-    order_class="",
-    extended_hours=False,
-)
 
 
 def _order(account: Account, order_id: str) -> Order:

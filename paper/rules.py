@@ -18,6 +18,7 @@ from paper.market import Quote
 from paper.numbers import decimals, is_whole, plain
 from paper.sessions import Session
 from paper.tickets import Ticket, not_offered
+from paper.times import new_york_day
 
 #: On its last day a contract takes no opening orders in the session's last half hour.
 EXPIRY_CUTOFF = timedelta(minutes=30)
@@ -113,7 +114,7 @@ def contract_still_trades(ticket: Ticket, at: Situation) -> None:
     if not isinstance(at.instrument, Contract):
         return
     last, seen = at.instrument.last_trading_day, at.last_session
-    if seen is not None and (seen.day > last or (seen.day == last and at.now >= seen.close)):
+    if new_york_day(at.now) > last or (seen is not None and seen.day == last and at.now >= seen.close):
         raise unprocessable(f'contract "{at.instrument.symbol}" is expired')
     ends_today = at.session is not None and at.session.day == last
     opening = intent_of(ticket, at).endswith("_to_open")

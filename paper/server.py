@@ -68,13 +68,14 @@ class Server:
         app = web.Application(middlewares=[self._gate.middleware()], client_max_size=_LARGEST_BODY)
         for api in (TradingApi(self.world), ReferenceApi(self.world), DataApi(self.world)):
             app.add_routes(api.routes())
-        trades = TradeStream(self.world.hub, self._keys)
+        trades = TradeStream(self.world.hub, self._keys).handle
+        stocks, options = (DataStream(self.world.hub, self._keys, stream).handle for stream in (STOCK, OPTION))
         app.add_routes(
             [
                 web.get("/stream", trades),
                 web.get("/stream/", trades),
-                web.get("/v2/{feed}", DataStream(self.world.hub, self._keys, STOCK)),
-                web.get("/v1beta1/{feed}", DataStream(self.world.hub, self._keys, OPTION)),
+                web.get("/v2/{feed}", stocks),
+                web.get("/v1beta1/{feed}", options),
             ]
         )
         return app

@@ -115,7 +115,8 @@ class TradeStream:
         self._hub = hub
         self._keys = keys
 
-    async def __call__(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """Talk with one client until it leaves."""
         socket = await _open(request)
         encoding = PACKED if request.headers.get("Content-Type") == _MSGPACK else JSON_BINARY
         connection = Connection(socket, TRADE_UPDATES, "", encoding)
@@ -168,7 +169,8 @@ class DataStream:
         self._stream = stream
         self._actions = {"auth": self._auth, "subscribe": self._subscribe, "unsubscribe": self._unsubscribe}
 
-    async def __call__(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """Talk with one client until it leaves."""
         feed = request.match_info["feed"]
         if feed not in _OWN_FEEDS[self._stream] + _OTHER_FEEDS[self._stream]:
             raise web.HTTPNotFound

@@ -67,6 +67,23 @@ def read(body: Any) -> Ticket:
     )
 
 
+def closing_ticket(symbol: str, side: str, qty: Decimal) -> Ticket:
+    """The order by which a position is closed without a request: market, day, intent as inferred."""
+    return Ticket(
+        symbol=symbol,
+        side=side,
+        type="market",
+        time_in_force="day",
+        qty=qty,
+        notional=None,
+        limit_price=None,
+        client_order_id=None,
+        intent=None,
+        order_class="",
+        extended_hours=False,
+    )
+
+
 def _order_class(body: Mapping[str, Any]) -> str:
     order_class = body.get("order_class") or ""
     if order_class not in ORDER_CLASSES:
@@ -131,7 +148,7 @@ def _client_order_id(body: Mapping[str, Any]) -> str | None:
     given = body.get("client_order_id")
     if given is None or given == "":
         return None
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not given.isprintable():
         raise invalid("invalid client_order_id")
     if len(given) > CLIENT_ID_LIMIT:
         raise invalid(f"client_order_id must be no more than {CLIENT_ID_LIMIT} characters")

@@ -109,6 +109,7 @@ def position(position: Position, account: Account, market: Market) -> JSON:
     """A position at the market's mark; all amounts in dollars."""
     instrument, cost = position.instrument, position.cost
     price, value = valuation.price(position, market), valuation.market_value(position, market)
+    before = market.closing_marks.get(instrument.symbol, price)
     profit = value - cost
     ratio = rounded(profit / abs(cost)) if cost else "0"
     return {
@@ -128,8 +129,8 @@ def position(position: Position, account: Account, market: Market) -> JSON:
         "unrealized_intraday_pl": rounded(profit),
         "unrealized_intraday_plpc": ratio,
         "current_price": rounded(price),
-        "lastday_price": rounded(price),
-        "change_today": "0",
+        "lastday_price": rounded(before),
+        "change_today": rounded(price / before - 1) if before else "0",
         "swap_rate": None,
         "avg_entry_swap_rate": None,
         "prev_swap_rate": None,

@@ -6,6 +6,7 @@ The world moves only in `catch_up` and on order of the control port; both run ev
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 from paper import book, wire, wire_data
 from paper.errors import UsageError
@@ -37,7 +38,7 @@ class World:
             for a in options.all_accounts()
         }
         self.hub = Hub(self.accounts)
-        self.journal = Journal(lambda: self.timeline.now, options.journal)
+        self.journal = _journal(self.timeline, options.journal)
         self.limits = Limits(options.rate_limit)
         self.exchange = Exchange(
             timeline=self.timeline,
@@ -134,3 +135,10 @@ class World:
             cash=str(self.accounts[order.account].cash),
             **{key: value for key, value in payload["data"].items() if key not in {"at", "position_qty"}},
         )
+
+
+def _journal(timeline: Timeline, path: Path | None) -> Journal:
+    try:
+        return Journal(lambda: timeline.now, path)
+    except OSError as error:
+        raise UsageError(f"the journal cannot be written: {error}") from None
