@@ -9,7 +9,6 @@ This module and ``tasks`` are parts of ``broker`` and, like it, know dramatiq.
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Iterable
@@ -20,12 +19,7 @@ from dramatiq import Consumer, Message, MessageProxy
 
 from streams.consumer import Entry, StreamConsumer, Subscription
 from streams.delivery import Delivery
-
-log = logging.getLogger(__name__)
-
-#: The longest pause between two tries to reach a server that is away, in seconds.
-MAX_OUTAGE_PAUSE_S = 1.0
-_FIRST_OUTAGE_PAUSE_S = 0.05
+from streams.outage import Outage
 
 _RESERVED_SUFFIXES = (".DQ", ".XQ")
 
@@ -51,7 +45,7 @@ class Subscribed:
         self._free.set()
         self._delivered = True  # the batch in flight reached ``deliver``
         self._read_on_at = 0.0  # monotonic seconds
-        self._outage_pause_s = 0.0
+        self._outage = Outage(queue_name)
 
     def next_batch(self, timeout_s: float) -> list[Entry]:
         """Return the next batch, or none within about *timeout_s*; marks it as in flight."""
@@ -86,22 +80,10 @@ class Subscribed:
         try:
             batch = self.consumer.read(block_ms)
         except redis.RedisError as e:
-            self._away(e)
+            self._read_on_at = time.monotonic() + self._outage.continues(e)
             return []
-        self._back()
+        self._outage.is_over()
         return batch
-
-    def _away(self, error: redis.RedisError) -> None:
-        """Ask again soon; say so once per outage."""
-        if not self._outage_pause_s:
-            log.warning("cannot read %s: %s", self.queue_name, error)
-        self._outage_pause_s = min(max(_FIRST_OUTAGE_PAUSE_S, self._outage_pause_s * 2), MAX_OUTAGE_PAUSE_S)
-        self._read_on_at = time.monotonic() + self._outage_pause_s
-
-    def _back(self) -> None:
-        if self._outage_pause_s:
-            log.warning("reading %s again", self.queue_name)
-        self._outage_pause_s = 0.0
 
 
 class SubscriptionQueue(Consumer):
