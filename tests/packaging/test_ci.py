@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 PASSES = "#!/bin/sh\nexit 0\n"
 FAILS = "#!/bin/sh\nexit 1\n"
 

@@ -20,12 +20,13 @@ import pytest
 import redis
 from sqlalchemy import create_engine, text
 
+from cli.leftovers import stop_leftover
 from cli.supervisor import ChildDied, FolderInUse, SocketFolderIsNotOurs, embedded_servers, socket_folder
 from db import unprivileged
 from db.embedded import NoDatabaseServer, find_postgres
 from db.unprivileged import NeedsAnotherUser
 from streams.embedded import NoStreamServer, find_valkey
-from tests.servers import a_folder
+from tests.servers import a_folder, a_postgres, a_valkey
 from tests.supervisor.processes import holder, servers_on, wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -259,18 +260,25 @@ def test_a_server_left_alive_is_replaced(folder: Path) -> None:
         write_one_of_each(servers.redis_url, servers.database_url)
 
 
+def test_a_server_left_alive_is_recognised_without_proc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has no /proc: there the name of the process and an answering socket prove whose it is."""
+    with orphans(folder):
+        monkeypatch.setattr(sys, "platform", "darwin")
+        for server in (a_postgres(folder), a_valkey(folder)):
+            stop_leftover(server.pid_file, server.data, server.program, server.is_ready)
+        monkeypatch.undo()
+        wait_until(lambda: not servers_on(folder), seconds=1)
+
+
 @contextmanager
 def orphans(folder: Path) -> Iterator[set[int]]:
     """Start both servers as the supervisor would, but without their tie to it."""
-    from tests.servers import a_postgres, a_valkey
-
-    base = folder.parent / folder.name
     processes = [
         subprocess.Popen(server.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for server in (a_postgres(base), a_valkey(base))
+        for server in (a_postgres(folder), a_valkey(folder))
     ]
     try:
-        wait_until(lambda: all(server.is_ready() for server in (a_postgres(base), a_valkey(base))), seconds=5)
+        wait_until(lambda: all(server.is_ready() for server in (a_postgres(folder), a_valkey(folder))), seconds=5)
         yield set(servers_on(folder))
     finally:
         for process in processes:
