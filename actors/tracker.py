@@ -153,7 +153,7 @@ class Tracker:
     def _adopt_order(self, tx: Connection, fact: OrderFilled) -> OrderRow:
         """Write the row of an order that somebody else placed: it closes or widens what we hold, or opens anew."""
         held = positions.open_in(tx, fact.account, fact.symbol)
-        ours = orders.latest_opening(tx, fact.account, fact.symbol)
+        ours = orders.awaited_opening(tx, fact.account, fact.symbol)
         order_id = external_order_id(fact.account, fact.broker_order_id)
         if held is not None:
             target, strategy, qty = held.position_id, held.strategy, held.qty

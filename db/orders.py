@@ -181,12 +181,12 @@ def openings_older_than(tx: Connection, age: timedelta, now: datetime) -> Sequen
     return [_row(r) for r in rows]
 
 
-def latest_opening(tx: Connection, account: AccountName, symbol: str) -> OrderRow | None:
-    """Return the live opening order of *symbol*, if there is one."""
+def awaited_opening(tx: Connection, account: AccountName, symbol: str) -> OrderRow | None:
+    """Return the latest opening order of *symbol* that may still bring fills: live, or ended with fills unread."""
     row = tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM orders WHERE account = :account AND symbol = :symbol AND opening"
-            " AND ended_at IS NULL ORDER BY approved_at DESC LIMIT 1"
+            " AND coalesce(final_filled_qty, qty) > filled_qty ORDER BY approved_at DESC LIMIT 1"
         ),
         {"account": account, "symbol": symbol},
     ).one_or_none()

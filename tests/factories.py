@@ -1,0 +1,188 @@
+"""Facts and settings with sensible values; a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from domain.account import Book, Limits, TradingState
+from domain.events import Action, FillSource, OrderFilled, Quote, QuotesTicked, RecommendationIssued, Side
+from domain.exits import ExitPolicy
+from domain.gates import EntryRules, Proposal
+from domain.ids import AccountName, FactId, fact_id
+from domain.instrument import Contract, Kind, Option, parse_symbol
+from domain.known import Known
+from domain.session import Session
+from domain.sizing import Sizing
+
+#: 12:00 in New York on the day of the over-trading incident.
+NOON = datetime(2026, 2, 3, 17, 0, tzinfo=UTC)
+LARGE, TINY = AccountName("large"), AccountName("tiny")
+CALL = "MSFT260220C00400000"
+PUT = "MSFT260220P00400000"
+SESSION = Session(
+    day=date(2026, 2, 3),
+    open=datetime(2026, 2, 3, 14, 30, tzinfo=UTC),
+    close=datetime(2026, 2, 3, 21, 0, tzinfo=UTC),
+)
+
+
+def a_recommendation(**over: Any) -> RecommendationIssued:
+    symbol = over.get("symbol", PUT)
+    instrument = parse_symbol(symbol) if symbol else parse_symbol(PUT)
+    values: dict[str, Any] = {
+        "id": FactId("rec-1"),
+        "at": NOON,
+        "schema": 1,
+        "source": "test",
+        "accounts": (LARGE,),
+        "underlying": instrument.underlying,
+        "instrument": instrument.kind,
+        "action": Action.BUY,
+        "symbol": symbol,
+        "qty": 1,
+        "notional_usd": None,
+        "confidence": Decimal("0.70"),
+        "strategy": "day_trade",
+        "reason": {},
+    }
+    return RecommendationIssued(**values | over)
+
+
+def some_limits(**over: Any) -> Limits:
+    values: dict[str, Any] = {
+        "max_positions": 5,
+        "max_exposure_usd": Decimal("10000.00"),
+        "max_daily_loss_usd": Decimal("500.00"),
+        "max_contracts_per_order": 10,
+    }
+    return Limits(**values | over)
+
+
+def some_rules(**over: Any) -> EntryRules:
+    values: dict[str, Any] = {
+        "permitted": frozenset((Action.BUY, kind) for kind in Kind),
+        "min_confidence": {"day_trade": Decimal("0.55"), "swing_trade": Decimal("0.45")},
+        "max_recommendation_age": timedelta(seconds=300),
+        "max_feed_age": timedelta(seconds=120),
+        "max_quote_age": timedelta(seconds=900),
+        "max_spread_pct": Decimal(30),
+        "no_entry_before_close": timedelta(minutes=15),
+        "no_entry_before_last_close": timedelta(minutes=90),
+        "refuse_opposite_direction": False,
+    }
+    return EntryRules(**values | over)
+
+
+def a_policy(**over: Any) -> ExitPolicy:
+    values: dict[str, Any] = {
+        "version": "test",
+        "stop_pct": Decimal(40),
+        "catastrophe_pct": Decimal(50),
+        "target_pct": Decimal(80),
+        "trail_arm_pct": Decimal(30),
+        "trail_giveback_pct": Decimal(25),
+        "min_hold": timedelta(minutes=30),
+        "max_hold": timedelta(minutes=240),
+        "flatten_before_close": timedelta(minutes=5),
+        "close_before_expiry": timedelta(minutes=60),
+    }
+    return ExitPolicy(**values | over)
+
+
+def a_quote(symbol: str = PUT, bid: str | None = "7.10", ask: str | None = "7.20", **over: Any) -> Quote:
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "bid": None if bid is None else Decimal(bid),
+        "ask": None if ask is None else Decimal(ask),
+        "bid_size": 10 if bid else 0,
+        "ask_size": 10 if ask else 0,
+        "at": NOON,
+    }
+    return Quote(**values | over)
+
+
+def ticked(*quotes: Quote, at: datetime = NOON) -> QuotesTicked:
+    name = fact_id("ticked", at, *quotes)
+    return QuotesTicked(id=name, at=at, schema=1, feed="option", quotes=quotes)
+
+
+def a_contract(symbol: str = PUT, **over: Any) -> Contract:
+    instrument = parse_symbol(symbol)
+    option = instrument if isinstance(instrument, Option) else None
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "underlying": instrument.underlying,
+        "kind": instrument.kind,
+        "multiplier": instrument.multiplier,
+        "strike": option.strike if option else None,
+        "expiration": option.expiration if option else None,
+        "tradable": True,
+    }
+    return Contract(**values | over)
+
+
+def a_book(**over: Any) -> Book:
+    values: dict[str, Any] = {
+        "account": LARGE,
+        "state": TradingState.ACTIVE,
+        "state_reason": "reconciled",
+        "limits": some_limits(),
+        "commitments": (),
+        "daily_pnl_usd": Known(Decimal("0.00"), NOON, "fills and marks"),
+        "loss_latched": False,
+        "read_at": NOON,
+    }
+    return Book(**values | over)
+
+
+def a_proposal(**over: Any) -> Proposal:
+    """A proposal that every gate passes: 1 contract at 7.20."""
+    values: dict[str, Any] = {
+        "rec": a_recommendation(),
+        "now": NOON,
+        "rules": some_rules(),
+        "book": a_book(),
+        "instrument": parse_symbol(PUT),
+        "contract": Known(a_contract(), NOON, "contracts"),
+        "session": Known(SESSION, NOON, "calendar"),
+        "last_session": Known(None, NOON, "calendar"),
+        "quote": Known(a_quote(), NOON, "quotes"),
+        "feed_at": Known(NOON, NOON, "quotes"),
+        "buying_power_usd": Known(Decimal("100000.00"), NOON, "account"),
+        "sizing": Sizing(1, 1, "qty 1 asked"),
+    }
+    return Proposal(**values | over)
+
+
+def a_fill(
+    broker_order_id: str,
+    *,
+    client_order_id: str | None,
+    qty: int,
+    cum_qty: int,
+    price: str = "7.20",
+    side: Side = Side.BUY,
+    **over: Any,
+) -> OrderFilled:
+    account = over.get("account", LARGE)
+    values: dict[str, Any] = {
+        "id": fact_id("fill", account, broker_order_id, cum_qty),
+        "at": NOON,
+        "schema": 1,
+        "cause": broker_order_id,
+        "origin": "test",
+        "account": account,
+        "broker_order_id": broker_order_id,
+        "client_order_id": client_order_id,
+        "execution_id": f"exec-{broker_order_id}-{cum_qty}",
+        "symbol": PUT,
+        "side": side,
+        "qty": qty,
+        "price": Decimal(price),
+        "cum_qty": cum_qty,
+        "source": FillSource.STREAM,
+        "read_at": NOON,
+    }
+    return OrderFilled(**values | over)
