@@ -33,7 +33,7 @@ def publish(client: redis.Redis, stream: str, fields: Fields, *, maxlen: int | N
 
 
 def publish_many(client: redis.Redis, entries: Sequence[tuple[str, Fields]], *, maxlen: int | None = None) -> list[str]:
-    """Add *entries* in one transaction, all or none and in this order; return their ids.
+    """Add *entries* in one transaction, together and in this order; return their ids.
 
     Raises:
         redis.ConnectionError, redis.TimeoutError: the server stayed away; publish again later.
