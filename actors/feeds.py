@@ -174,6 +174,9 @@ class Feeds:
         except BrokerageError as e:
             log.warning("cannot catch up on %s: %s", account, e)
             self._next[account] = now + CATCH_UP_AGAIN
+        except Exception:
+            self._due.add(account)
+            raise
         else:
             self._next[account] = now + CATCH_UP_EVERY
 

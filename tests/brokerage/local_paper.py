@@ -37,7 +37,7 @@ def _write(path: Path, rows: list[list[str]]) -> None:
 def write_day(folder: Path) -> Path:
     """A Tuesday on which every contract is quoted at 3.20 by 3.30 once, a second after the open."""
     at = "2026-03-10T13:30:01.000Z"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     day = {"date": "2026-03-10", "open": OPEN, "close": "2026-03-10T20:00:00Z", "early_close": False}
     (folder / "session.json").write_text(json.dumps(day))
     columns = "symbol,underlying,type,strike,expiration,last_trading_day,style,multiplier,open_interest,quotes,trades"
@@ -95,8 +95,8 @@ class Paper:
 
 
 @contextmanager
-def a_paper(folder: Path) -> Iterator[Paper]:
-    """Serve a day that stands at the first quote; the clock moves only when told."""
+def a_paper(folder: Path, start_at: str = "13:30:02") -> Iterator[Paper]:
+    """Serve a day that stands at *start_at*; the clock moves only when told."""
     loop = asyncio.new_event_loop()
     options = Options(data=(write_day(folder / "day"),), speed=0, partial_ratio=0, rate_limit=100_000)
     server, told = loop.run_until_complete(start(options))
@@ -104,7 +104,7 @@ def a_paper(folder: Path) -> Iterator[Paper]:
     thread.start()
     paper = Paper(on_one_port(told["rest"]), told["control"])
     try:
-        paper.clock("13:30:02")
+        paper.clock(start_at)
         yield paper
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(5)
