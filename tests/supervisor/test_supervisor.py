@@ -260,6 +260,7 @@ def test_a_server_left_alive_is_replaced(folder: Path) -> None:
         write_one_of_each(servers.redis_url, servers.database_url)
 
 
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
 def test_a_server_left_alive_is_recognised_without_proc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS has no /proc: there the name of the process and an answering socket prove whose it is."""
     with orphans(folder):
