@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from actors.catch_up import CatchUp, Names
 from brokerage import facts
-from brokerage.alpaca_feeds import option_feed, stock_feed, trade_feed
+from brokerage.alpaca_feeds import QuoteFeed, option_feed, stock_feed, trade_feed
 from brokerage.endpoints import Endpoints, Keys
 from brokerage.feed_thread import FeedStatus, FeedThread, Frame, Handlers, Liveness, Unreadable
 from brokerage.port import Brokerage, BrokerageError
@@ -63,8 +63,9 @@ class Doors:
     publish: Publish
     #: Keep a frame that cannot be read: where it came from, the frame, why.
     bury: Callable[[str, bytes, str], None]
-    #: The symbols whose quotes are needed: open positions, pending orders, the watch list.
-    wanted: Callable[[], frozenset[str]]
+    #: The symbols whose quotes are needed. Ordered, most important first (open positions, pending orders, the watch
+    #: list), it says what is left out when there are more than a feed may watch.
+    wanted: Callable[[], Collection[str]]
     #: The orders that our rows hold for alive: client order id, and broker order id or "".
     pending: Callable[[AccountName], Sequence[tuple[str, str]]]
     wall: Callable[[], datetime]
@@ -85,7 +86,7 @@ class Feeds:
         trades_alive: Liveness = TRADES_ALIVE,
         prices_alive: Liveness = PRICES_ALIVE,
     ) -> None:
-        self._accounts, self._doors, self._origin = accounts, doors, origin
+        self._accounts, self._urls, self._doors, self._origin = accounts, urls, doors, origin
         #: How often each event came that we have no word for.
         self.unknown_events: Counter[str] = Counter()
         self._due: set[AccountName] = set(accounts)
@@ -102,6 +103,8 @@ class Feeds:
         keys = next(iter(accounts.values())).keys
         self._options = option_feed(keys, urls, self._price_handlers("option"), doors.wall, prices_alive)
         self._stocks = stock_feed(keys, urls, self._price_handlers("stock"), doors.wall, prices_alive)
+        self._wanted: tuple[str, ...] | None = None
+        self._asked: tuple[tuple[QuoteFeed, frozenset[str]], ...] = ()
 
     def start(self) -> None:
         for feed in self._all():
@@ -131,7 +134,7 @@ class Feeds:
     def subscribe(self) -> None:
         """Ask for the wanted quotes; a change returns when the servers confirmed it, or after CONFIRM_S."""
         changed = []
-        for feed, symbols in zip((self._options, self._stocks), _by_kind(self._doors.wanted()), strict=True):
+        for feed, symbols in self._wanted_of_each_feed():
             reconnected = feed.name in self._reconnected
             self._reconnected.discard(feed.name)
             self._unpriced |= symbols if reconnected else symbols - feed.wanted
@@ -141,6 +144,19 @@ class Feeds:
         for feed in changed:
             if not feed.wait_confirmed(max(0.0, until - time.monotonic())):
                 log.warning("feed %s did not confirm its subscriptions", feed.name)
+
+    def _wanted_of_each_feed(self) -> tuple[tuple[QuoteFeed, frozenset[str]], ...]:
+        """Share out what is wanted; what cannot be had is said once a change."""
+        given = self._doors.wanted()
+        wanted = tuple(given) if isinstance(given, Sequence) else tuple(sorted(given))
+        if wanted != self._wanted:
+            options, stocks = _by_kind(wanted)
+            self._wanted = wanted
+            self._asked = (
+                (self._options, _most_important(options, self._urls.option_symbols)),
+                (self._stocks, _most_important(stocks, self._urls.stock_symbols)),
+            )
+        return self._asked
 
     def _read_prices(self) -> None:
         """Publish the latest quotes of what was not priced since it was wanted or since its socket was away."""
@@ -255,13 +271,21 @@ def _source(account: AccountName) -> str:
     return f"trade_updates:{account}"
 
 
-def _by_kind(symbols: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return options and stocks apart; what is no symbol has no quotes."""
-    options: set[str] = set()
-    stocks: set[str] = set()
+def _by_kind(symbols: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return options and stocks apart, in their order; what is no symbol has no quotes."""
+    options: list[str] = []
+    stocks: list[str] = []
     for symbol in symbols:
         try:
-            (options if isinstance(parse_symbol(symbol), Option) else stocks).add(symbol)
+            (options if isinstance(parse_symbol(symbol), Option) else stocks).append(symbol)
         except NotASymbol as e:
             log.warning("no quotes are asked for: %s", e)
-    return frozenset(options), frozenset(stocks)
+    return options, stocks
+
+
+def _most_important(symbols: Sequence[str], limit: int) -> frozenset[str]:
+    """Return the first *limit* symbols: one too many and the server would refuse them all."""
+    distinct = list(dict.fromkeys(symbols))
+    if len(distinct) > limit:
+        log.warning("only %d symbols can be watched, left out: %s", limit, distinct[limit:])
+    return frozenset(distinct[:limit])

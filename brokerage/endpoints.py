@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+#: What an account without a market data subscription may watch at once. Source: Alpaca's subscription plans, 2026.
+FREE_OPTION_SYMBOLS: Final = 200
+FREE_STOCK_SYMBOLS: Final = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -19,7 +23,9 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Base URLs without version or trailing slash, and the two price feeds by Alpaca's names."""
+    """Base URLs without version or trailing slash, and the two price feeds: Alpaca's name and how many symbols each
+    may watch (a larger subscription is refused as a whole).
+    """
 
     trading: str
     trading_stream: str
@@ -27,6 +33,8 @@ class Endpoints:
     data_stream: str
     option_feed: str
     stock_feed: str
+    option_symbols: int = FREE_OPTION_SYMBOLS
+    stock_symbols: int = FREE_STOCK_SYMBOLS
 
     @property
     def option_stream(self) -> str:

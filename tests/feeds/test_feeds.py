@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -54,7 +54,7 @@ class Streams:
     published: list[tuple[str, Fact]] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     buried: list[tuple[str, bytes, str]] = field(default_factory=list)
-    wanted: frozenset[str] = frozenset()
+    wanted: Collection[str] = frozenset()
     pending: dict[AccountName, list[tuple[str, str]]] = field(default_factory=dict)
     down: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -221,6 +221,15 @@ def test_what_is_no_symbol_does_not_stop_the_others(feeds, streams, paper):
     assert eventually(lambda: streams.counted["option"] == 1)
 
 
+def test_more_symbols_than_a_feed_may_watch(feeds, streams, paper):
+    """The server would refuse them all: the most important come first, and the rest is left out."""
+    streams.wanted = [STOCK, *(f"{a}{b}{c}" for a in "ABC" for b in "ABCD" for c in "ABC")]
+    feeds.on_timer(NOW)
+    paper.quote(STOCK, "99.00", "99.10")
+
+    assert eventually(lambda: streams.counted["stock"] == 1)
+
+
 def test_a_mute_socket_loses_nothing(feeds, streams, large, paper):
     """Open and silent: the timer finds the fill by REST, with the id the socket would have given it."""
     feeds.on_timer(NOW)
@@ -267,7 +276,7 @@ def test_the_socket_and_the_catch_up_tell_the_same_facts(feeds, streams, large):
     feeds.on_timer(NOW)
 
     for kind in (OrderFilled, OrderCanceled):
-        assert (2, 1) == (len(streams.of(kind)), len({fact.id for fact in streams.of(kind)}))
+        assert (2, 1) == (len(streams.of(kind)), len({(fact.id, fact.at) for fact in streams.of(kind)}))
 
 
 def test_an_acceptance_that_nobody_heard_is_told(feeds, streams, large, paper):
