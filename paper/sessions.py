@@ -116,14 +116,14 @@ def early_closes(year: int) -> frozenset[date]:
 
 
 def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (Meeus, Jones, Butcher)."""
-    golden, century, rest = year % 19, year // 100, year % 100
-    correction = (century - century // 4 - (8 * century + 13) // 25 + 19 * golden + 15) % 30
-    moon = correction - (correction // 28) * (1 - (29 // (correction + 1)) * ((21 - golden) // 11))
-    weekday = (rest + rest // 4 + year - rest + moon + 2 - century + century // 4) % 7
-    offset = moon - weekday
-    month = 3 + (offset + 40) // 44
-    return date(year, month, offset + 28 - 31 * (month // 4))
+    """Easter Sunday of the Gregorian calendar (the anonymous algorithm of 1876)."""
+    golden, (century, rest) = year % 19, divmod(year, 100)
+    skipped = (century - (century + 8) // 25 + 1) // 3
+    moon = (19 * golden + century - century // 4 - skipped + 15) % 30
+    weekday = (32 + 2 * (century % 4) + 2 * (rest // 4) - moon - rest % 4) % 7
+    late = (golden + 11 * moon + 22 * weekday) // 451
+    month, day = divmod(moon + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
 
 
 def _observed(day: date) -> date:

@@ -48,7 +48,7 @@ class Paper:
         assert 200 == status, body
         return dict(self.get(f"/v2/orders/{body['id']}", account))
 
-    def control(self, method: str, path: str, **body: Any) -> Answer:
+    def control(self, method: str, path: str, /, **body: Any) -> Answer:
         """One request to the control port."""
         response = self.session.request(method, self.control_url + path, json=body or None, timeout=20)
         return response.status_code, response.json()
