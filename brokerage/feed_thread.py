@@ -16,7 +16,9 @@ import asyncio
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -32,6 +34,7 @@ OPEN_TIMEOUT_S: Final = 10.0
 STABLE_S: Final = 10.0
 #: How long a goodbye may take; ``stop`` promises a second.
 CLOSE_TIMEOUT_S: Final = 0.4
+_CANCEL_AGAIN_S: Final = 0.1
 
 
 class Unreadable(Exception):
@@ -121,6 +124,7 @@ class FeedThread:
         self._socket, self._handlers, self._wall, self._liveness = socket, handlers, wall, liveness
         self._quiet_s = liveness.quiet_s
         self._heard_at = 0.0
+        self._stopping = False
         self._status = NEVER_CONNECTED
         self._connected = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -134,9 +138,12 @@ class FeedThread:
 
     def stop(self, timeout_s: float = 1.0) -> bool:
         """End the connection and the thread; False when a handler still keeps it busy after *timeout_s*."""
-        if self._thread.is_alive():
+        self._stopping = True
+        until = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < until:
+            # Again and again: websockets.legacy swallows a cancellation that comes while it says goodbye.
             self.call(lambda: self._task and self._task.cancel())
-            self._thread.join(timeout_s)
+            self._thread.join(_CANCEL_AGAIN_S)
         return not self._thread.is_alive()
 
     def wait_connected(self, timeout_s: float) -> bool:
@@ -149,7 +156,8 @@ class FeedThread:
     def call(self, action: Callable[[], Any]) -> None:
         """Run *action* in the feed's loop, soon; a feed that has ended ignores it."""
         if self._loop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(action)
+            with suppress(RuntimeError):  # the loop may close between the question and the call
+                self._loop.call_soon_threadsafe(action)
 
     def _main(self) -> None:
         try:
@@ -163,7 +171,7 @@ class FeedThread:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._started.set()
         failures = 0
-        while True:
+        while not self._stopping:
             opened_at = self._loop.time()
             planned = await self._one_connection()
             lived = self._loop.time() - opened_at >= STABLE_S

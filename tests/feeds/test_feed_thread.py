@@ -347,3 +347,16 @@ def test_a_feed_stops_within_a_second(server, log):
 
     assert [True, True] == [reading.stop(), waiting.stop()]
     assert time.monotonic() - began < 1
+
+
+def test_a_feed_stops_at_whatever_moment(server, log):
+    """Connecting, reading or saying goodbye: a cancellation that the library swallows is said again."""
+    stopped = []
+    for n in range(25):
+        feed = trades(server, log, Liveness(recycle_s=0.005, quiet_s=None, backoff_s=0.01))
+        feed.start()
+        assert feed.wait_connected(WAIT_S)
+        time.sleep(n * 0.0007)
+        stopped.append(feed.stop())
+
+    assert [True] * 25 == stopped
