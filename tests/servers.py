@@ -18,21 +18,13 @@ from uuid import uuid4
 
 import pytest
 
-from cli.children import ChildDied, Children
-from cli.supervisor import ServerDidNotStart, running, socket_folder, start_server, wait_until_ready
-from db.embedded import ClusterNotInitialised, NoDatabaseServer, Postgres, find_postgres
-from db.unprivileged import NeedsAnotherUser, identity
-from streams.embedded import NoStreamServer, Valkey, find_valkey
+from cli.children import Children
+from cli.supervisor import CANNOT_SERVE, running, socket_folder, start_server, wait_until_ready
+from db.embedded import Postgres, find_postgres
+from db.unprivileged import identity
+from streams.embedded import Valkey, find_valkey
 
-CANNOT_START = (
-    ChildDied,
-    ClusterNotInitialised,
-    NeedsAnotherUser,
-    NoDatabaseServer,
-    NoStreamServer,
-    OSError,
-    ServerDidNotStart,
-)
+CANNOT_START = (*CANNOT_SERVE, OSError)
 _TEMPLATE = "template_gapless"
 _ROOMY_BYTES = 1_000_000_000
 _PREFIX = "gapless-test-"

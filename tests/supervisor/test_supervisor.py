@@ -21,7 +21,7 @@ import redis
 from sqlalchemy import create_engine, text
 
 from cli.leftovers import stop_leftover
-from cli.supervisor import ChildDied, FolderInUse, SocketFolderIsNotOurs, embedded_servers, socket_folder
+from cli.supervisor import CANNOT_SERVE, ChildDied, FolderInUse, SocketFolderIsNotOurs, embedded_servers, socket_folder
 from db import unprivileged
 from db.embedded import NoDatabaseServer, find_postgres
 from db.unprivileged import NeedsAnotherUser
@@ -281,6 +281,7 @@ def orphans(folder: Path) -> Iterator[set[int]]:
         for process in processes:
             process.kill()
             process.wait()
+        shutil.rmtree(socket_folder(folder), ignore_errors=True)
 
 
 def test_a_process_id_given_to_somebody_else_does_not_stop_the_start(folder: Path) -> None:
@@ -314,6 +315,13 @@ def test_a_cluster_of_another_major_version_is_refused(folder: Path) -> None:
         embedded_servers(folder),
     ):
         pass
+
+
+def test_every_reason_not_to_run_has_an_exit_code() -> None:
+    """2: somebody asked for what cannot be; 3: a server that is needed is not there."""
+    codes = {reason.__name__: reason.exit_code for reason in CANNOT_SERVE}
+    assert {"FolderInUse", "SocketFolderIsNotOurs"} == {name for name, code in codes.items() if code == 2}
+    assert {2, 3} == set(codes.values())
 
 
 def test_a_missing_binary_is_named(tmp_path: Path) -> None:
