@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from db import outbox
+from db import leases, outbox
+from db.leases import Lease
 from domain.events import Fact
 from domain.ids import AccountName
 from streams.codec import encode
 from streams.names import Stream, partition_of, partitioned
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+#: The lease under which the running handler reads its partition; set by the runtime around each call.
+held_lease: ContextVar[Lease | None] = ContextVar("held_lease", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,19 @@ class Desk:
     wall: Callable[[], datetime]
     origin: str
     partitions: int
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a transaction; under a lease it also proves that the lease is still ours, until it ends.
+
+        Raises:
+            LeaseLost: somebody else reads this partition now, nothing is written.
+        """
+        with self.engine.begin() as tx:
+            lease = held_lease.get()
+            if lease is not None:
+                leases.require(tx, lease)
+            yield tx
 
     def announce(self, tx: Connection, stream: Stream, fact: Fact, account: AccountName | None = None) -> None:
         """Let *fact* leave for *stream* with the transaction; streams of accounts are partitioned by them."""

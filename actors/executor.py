@@ -163,7 +163,7 @@ class Executor:
 
     def _shrink(self, row: OrderRow, available: int) -> None:
         """End this close unsent and write one over what can be sold, in one transaction."""
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             held = positions.lock(tx, row.order.position_id)
             self._end_in(tx, row, OrderStatus.EXPIRED_UNSENT, code="clamped", message=f"{available} available")
             if held is not None and held.qty != 0:
@@ -174,7 +174,7 @@ class Executor:
     # ------------------------------------------------------------ the call
 
     def _send(self, row: OrderRow) -> None:
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             current = orders.lock(tx, row.order.order_id)
             if not current.live or current.status is OrderStatus.ACCEPTED:
                 return
@@ -188,7 +188,7 @@ class Executor:
 
     def _accept(self, row: OrderRow, found: BrokerOrder) -> None:
         """Record the brokerage's id; an order found already ended is ended here, its fills follow as fills."""
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             orders.lock(tx, row.order.order_id)
             orders.mark_accepted(tx, row.order.order_id, found.broker_order_id, self.desk.clock())
             if found.ended and found.status != "filled":
@@ -198,11 +198,11 @@ class Executor:
     def _measure(self, row: OrderRow) -> None:
         if row.order.recommendation is None or not row.order.intent.opens:
             return
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             latencies.add_since_read(tx, "recommendation_to_order_ms", row.order.recommendation, self.desk.wall())
 
     def _end(self, row: OrderRow, status: OrderStatus, *, code: str | None, message: str | None) -> None:
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             positions.lock(tx, row.order.position_id)
             self._end_in(tx, row, status, code=code, message=message)
 
@@ -229,7 +229,7 @@ class Executor:
         broker_order_id = row.broker_order_id or self._broker_id(row)
         if broker_order_id is None:
             return
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             orders.ask_cancel(tx, row.order.order_id, now)
         try:
             self._brokerage(row).cancel(broker_order_id)

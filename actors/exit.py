@@ -158,7 +158,7 @@ class ExitActor:
         moved = [watch for watch in self._all() if watch.dirty]
         if not moved:
             return
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             for watch in moved:
                 pos = watch.position
                 positions.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
@@ -211,7 +211,7 @@ class ExitActor:
     # ------------------------------------------------------------ the close
 
     def _trigger(self, watch: _Watch, found: Exit, now: datetime) -> None:
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             row = positions.lock(tx, watch.position.position_id)
             order = None
             if row is not None and row.qty != 0:

@@ -57,7 +57,7 @@ class Gate:
         """
         if unknown := [name for name in rec.accounts if name not in self.markets]:
             raise UnknownAccounts(f"accounts: {unknown!r} not configured, known are {sorted(self.markets)!r}")
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             decisions.remember(tx, rec.recommendation_id, json.loads(encode(rec)["body"]), rec.at, wall_at)
         for account in rec.accounts:
             self._decide(rec, account)
@@ -72,7 +72,7 @@ class Gate:
 
     def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> None:
         sight = self.markets[account].look(rec.symbol, rec.underlying, self._held_symbols(account))
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             if not first_time(tx, self.name, f"{rec.id}@{account}"):
                 return
             accounts.lock(tx, account)
@@ -168,7 +168,7 @@ class Gate:
 
     def _decide_sell(self, rec: RecommendationIssued, account: AccountName) -> None:
         session = self.markets[account].session()
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             if not first_time(tx, self.name, f"{rec.id}@{account}"):
                 return
             accounts.lock(tx, account)

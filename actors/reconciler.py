@@ -60,7 +60,7 @@ class Reconciler:
         except BrokerageError as e:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
             return None
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             sessions.keep(tx, calendar)
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)

@@ -57,7 +57,7 @@ class Tracker:
 
     def handle(self, batch: Sequence[Fact]) -> None:
         """Apply a batch of facts in one transaction; what was applied before is passed over."""
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             applied = [fact for fact in batch if first_time(tx, self.name, fact.id) and self._apply(tx, fact)]
         self._measure([fact for fact in applied if isinstance(fact, OrderFilled)])
 
@@ -67,7 +67,7 @@ class Tracker:
             return
         now = self.desk.wall()
         gaps_ms = [(now - fact.read_at).total_seconds() * 1000 for fact in applied]
-        with self.desk.engine.begin() as tx:
+        with self.desk.begin() as tx:
             latencies.add(tx, "fill_to_position_ms", gaps_ms)
 
     def _apply(self, tx: Connection, fact: Fact) -> bool:
@@ -187,21 +187,28 @@ class Tracker:
         holding = fold(fills.of_position(tx, order.position_id), row.multiplier)
         reason = _exit_reason(order, held)
         if held is None:
-            positions.plan(tx, order.position_id, self.policy_of(row.strategy, row.kind))
-            positions.create(
-                tx,
-                position_id=order.position_id,
-                account=order.account,
-                symbol=order.symbol,
-                strategy=row.strategy,
-                recommendation=order.recommendation,
-                adopted=row.external,
-                holding=holding,
-                exit_reason=reason,
-            )
+            self._create(tx, row, holding, reason)
         else:
             positions.save(tx, order.position_id, holding, reason)
         self._tell(tx, fact, order, holding, reason, is_new=held is None)
+
+    def _create(self, tx: Connection, row: OrderRow, holding: Holding, reason: str) -> None:
+        """Write the position with its exit plan. It is ours if an order of ours opens it, whichever fill came first."""
+        order = row.order
+        ours = orders.own_opening(tx, order.position_id)
+        strategy = ours.strategy if ours else row.strategy
+        positions.plan(tx, order.position_id, self.policy_of(strategy, row.kind))
+        positions.create(
+            tx,
+            position_id=order.position_id,
+            account=order.account,
+            symbol=order.symbol,
+            strategy=strategy,
+            recommendation=ours.order.recommendation if ours else None,
+            adopted=ours is None,
+            holding=holding,
+            exit_reason=reason,
+        )
 
     def _tell(self, tx: Connection, fact: Fact, order: Order, holding: Holding, reason: str, *, is_new: bool) -> None:
         common = {

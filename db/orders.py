@@ -193,6 +193,18 @@ def awaited_opening(tx: Connection, account: AccountName, symbol: str) -> OrderR
     return None if row is None else _row(row)
 
 
+def own_opening(tx: Connection, position_id: PositionId) -> OrderRow | None:
+    """Return the order of ours that opens the position; None for one that somebody else opened."""
+    row = tx.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM orders WHERE position_id = :position_id AND opening AND NOT external"
+            " ORDER BY approved_at LIMIT 1"
+        ),
+        {"position_id": position_id},
+    ).one_or_none()
+    return None if row is None else _row(row)
+
+
 def count_closing(tx: Connection, position_id: PositionId) -> int:
     """Return how many closing orders of ours the position has had, in any state."""
     count: int = tx.execute(

@@ -32,7 +32,7 @@ GROUPS: Final[Mapping[Stream, tuple[str, ...]]] = {
     Stream.FILLS: ("tracker",),
     Stream.TICKS: ("exit",),
     Stream.DECISIONS: ("exit",),
-    Stream.CLOCK: ("gate", "executor", "exit", "feeds", "reconciler"),
+    Stream.CLOCK: ("executor-entries", "executor-exits", "exit", "feeds", "reconciler"),
 }
 
 #: Ticks may be dropped by length: a newer one says more. No other stream is ever trimmed by length.

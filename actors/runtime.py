@@ -1,0 +1,237 @@
+"""Hosting actors: decode, handle, publish what was decided, acknowledge. The only actor module that knows dramatiq.
+
+A reader is a subscription to one stream: its batch is one dramatiq message. Timers run on the wall, or, on a
+recorded day, when the clock's stream says that it moved. Failures are sorted here, in one place.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import redis
+from dramatiq import Worker
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from actors.clocks import Clock, WallClock
+from actors.desk import Desk, held_lease
+from actors.gate import UnknownAccounts
+from actors.keeper import Keeper
+from brokerage.port import BrokerageUnavailable
+from db import heartbeats, outbox
+from db.decisions import AnotherBody
+from db.leases import LeaseLost
+from streams.broker import StreamsBroker
+from streams.codec import Undecodable, decode
+from streams.consumer import Entry, Subscription
+from streams.delivery import Failure
+from streams.hooks import DeadLetter, StreamHooks
+from streams.names import Stream
+from streams.publish import publish_many
+
+log = logging.getLogger(__name__)
+
+#: Delivering again cannot help.
+HOPELESS: Final = (Undecodable, AnotherBody, UnknownAccounts)
+#: Somebody else is down: wait and try the same entry for ever.
+TRANSIENT: Final = (
+    BrokerageUnavailable,
+    InterfaceError,
+    LeaseLost,
+    OperationalError,
+    redis.ConnectionError,
+    redis.TimeoutError,
+)
+HEARTBEAT_EVERY: Final = timedelta(seconds=5)
+#: How long a stop waits for handlers that are at work.
+STOP_MS: Final = 4000
+
+
+class Delivered(NamedTuple):
+    """A fact and the wall time at which it entered its stream."""
+
+    fact: Any
+    wall_at: datetime
+
+
+Handle = Callable[[Sequence[Delivered]], None]
+Timer = Callable[[datetime], None]
+
+
+def classify(error: Exception) -> Failure:
+    """Sort a failure by what to do about it."""
+    if isinstance(error, HOPELESS):
+        return Failure.HOPELESS
+    if isinstance(error, TRANSIENT) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return Failure.TRANSIENT
+    return Failure.UNEXPECTED
+
+
+def delivered(entry: Entry) -> Delivered:
+    """Return the fact in *entry*, or raise Undecodable."""
+    ms, _, _ = entry.id.partition("-")
+    return Delivered(decode(entry.fields), datetime.fromtimestamp(int(ms) / 1000, UTC))
+
+
+@dataclass(slots=True)
+class _Timer:
+    every: timedelta
+    run: Timer
+    due: datetime | None = None
+
+    def run_if_due(self, now: datetime) -> None:
+        if self.due is None or now >= self.due:
+            self.due = now + self.every
+            self.run(now)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Hosts readers and timers of one process on one dramatiq Worker. *instance* names the process in leases."""
+
+    desk: Desk
+    client: redis.Redis
+    clock: Clock
+    instance: str
+    on_dead: Callable[[DeadLetter], None]
+    hooks: StreamHooks
+    slots: int
+    block_ms: int = 1000
+    _broker: StreamsBroker = field(init=False)
+    _keepers: list[Keeper] = field(default_factory=list, init=False)
+    _threads: list[threading.Thread] = field(default_factory=list, init=False)
+    _clocked: dict[str, list[_Timer]] = field(default_factory=dict, init=False)
+    _actors: set[str] = field(default_factory=set, init=False)
+    _readers: int = field(default=0, init=False)
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _worker: Worker | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._broker = StreamsBroker(client=self.client, middleware=[], hooks=self.hooks)
+
+    # ------------------------------------------------------------ what is hosted
+
+    def read(self, stream: str, group: str, handle: Handle, *, count: int = 100) -> None:
+        """Hand every batch of *stream* to *handle*, under the partition's lease."""
+        self._subscribe(stream, group, [f"{group}:{stream}"], f"{group}-0", handle, count)
+
+    def read_slot(self, stream: str, group: str, handle: Handle, *, count: int = 100) -> None:
+        """Share *stream* with other copies: each reads under the lease of a slot of its own."""
+        names = [f"{group}:{stream}:{slot}" for slot in range(self.slots)]
+        keeper = Keeper(self.desk.engine, names, self.instance)
+        self._keepers.append(keeper)
+        keeper.start()
+        held = keeper.lease
+        consumer = f"{group}-{names.index(held.name) if held else 0}"
+        self._add(stream, group, keeper, consumer, handle, count)
+
+    def every(self, actor: str, interval: timedelta, run: Timer) -> None:
+        """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
+        self._clocked.setdefault(actor, []).append(_Timer(interval, run))
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        for actor, timers in self._clocked.items():
+            self._start_timers(actor, timers)
+        self._worker = Worker(self._broker, worker_threads=max(self._readers, 1), worker_timeout=self.block_ms)
+        self._worker.start()
+        self._thread("heartbeat", self._beat)
+
+    def stop(self) -> None:
+        """Stop reading, let handlers finish, give leases back."""
+        self._stop.set()
+        if self._worker is not None:
+            self._worker.stop(timeout=STOP_MS)
+        for keeper in self._keepers:
+            keeper.stop()
+        for thread in self._threads:
+            thread.join(timeout=1)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        return self._stop.wait(timeout_s)
+
+    # ------------------------------------------------------------ readers
+
+    def _subscribe(
+        self, stream: str, group: str, lease_names: Sequence[str], consumer: str, handle: Handle, count: int
+    ) -> None:
+        keeper = Keeper(self.desk.engine, lease_names, self.instance)
+        self._keepers.append(keeper)
+        keeper.start()
+        self._add(stream, group, keeper, consumer, handle, count)
+
+    def _add(self, stream: str, group: str, keeper: Keeper, consumer: str, handle: Handle, count: int) -> None:
+        self._actors.add(group)
+        self._readers += 1
+        subscription = Subscription(
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            count=count,
+            block_ms=self.block_ms,
+            allowed=keeper.is_held,
+            version=self.desk.origin,
+        )
+
+        def run(batch: Sequence[Entry]) -> None:
+            self.clock.refresh()
+            token = held_lease.set(keeper.lease)
+            try:
+                handle([delivered(entry) for entry in batch])
+            finally:
+                held_lease.reset(token)
+            self.publish()
+
+        self._broker.subscribe(subscription, run, classify=classify, on_dead=self.on_dead)
+
+    def publish(self) -> None:
+        """Send what was decided; a crash before this leaves it in the outbox, and the next drain sends it."""
+        while outbox.drain(self.desk.engine, self._send):
+            pass
+
+    def _send(self, parcels: Sequence[outbox.Parcel]) -> None:
+        publish_many(self.client, [(p.stream, {"type": p.type.encode(), "body": p.body.encode()}) for p in parcels])
+
+    # ------------------------------------------------------------ timers
+
+    def _start_timers(self, actor: str, timers: Sequence[_Timer]) -> None:
+        if isinstance(self.clock, WallClock):
+            for timer in timers:
+                self._thread(f"{actor} timer", lambda timer=timer: self._tick(timer))  # type: ignore[misc]
+            return
+
+        def moved(batch: Sequence[Delivered]) -> None:
+            for item in batch:
+                for timer in timers:
+                    timer.run_if_due(item.fact.at)
+
+        self._subscribe(Stream.CLOCK, actor, [f"{actor}:{Stream.CLOCK}"], f"{actor}-0", moved, 1)
+
+    def _tick(self, timer: _Timer) -> None:
+        while not self._stop.wait(timer.every.total_seconds()):
+            try:
+                timer.run(self.clock())
+                self.publish()
+            except Exception:
+                log.exception("a timer failed; it runs again in %s", timer.every)
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                with self.desk.engine.begin() as tx:
+                    for actor in sorted(self._actors):
+                        heartbeats.beat(tx, actor, self.instance, self.desk.origin, self.desk.wall())
+            except DBAPIError as e:
+                log.warning("no heartbeat: %s", e)
+            if self._stop.wait(HEARTBEAT_EVERY.total_seconds()):
+                return
+
+    def _thread(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
