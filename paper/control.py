@@ -196,9 +196,12 @@ def _instant(order: dict[str, Any], name: str) -> datetime | None:
     if given is None:
         return None
     try:
-        return times.parse(str(given))
+        at = times.parse(str(given))
     except (ValueError, OverflowError):
         raise BadOrder(f"{name} must be an ISO time, not {given!r}") from None
+    if at.year > times.LAST_YEAR:
+        raise BadOrder(f"{name} is beyond the year {times.LAST_YEAR}")
+    return at
 
 
 def _positive(order: dict[str, Any], name: str) -> Decimal:

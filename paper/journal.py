@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from paper import times
 
 #: Entries kept for GET /journal; the file keeps all.
-_KEPT = 200_000
+_KEPT = 50_000
 
 
 class Journal:

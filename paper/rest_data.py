@@ -12,7 +12,7 @@ from paper.errors import ApiError, data_error, unprocessable
 from paper.gate import reply
 from paper.instruments import Contract, Stock
 from paper.query import Query
-from paper.rest_reference import after_token, contract_passes, page_token
+from paper.rest_reference import after_token, contract_filter, page_token
 from paper.wire_data import JSON, Frame
 from paper.world import World
 
@@ -133,11 +133,8 @@ class DataApi:
         _check_option_feed(query)
         limit = query.integer("limit", _CHAIN_DEFAULT, 1, _CHAIN_MOST)
         since, underlying = query.time("updated_since"), request.match_info["underlying"]
-        chain = [
-            c
-            for c in self._world.registry.contracts
-            if c.underlying == underlying and contract_passes(c, query) and self._has_moved(c.symbol, since)
-        ]
+        passes, listed = contract_filter(query), self._world.registry.contracts
+        chain = [c for c in listed if c.underlying == underlying and passes(c) and self._has_moved(c.symbol, since)]
         chain = after_token(chain, query)
         token = page_token(chain[limit - 1].symbol) if len(chain) > limit else None
         shown = _collect((contract.symbol for contract in chain[:limit]), self._option_snapshot)

@@ -1,8 +1,8 @@
 """The trading API's endpoints that only tell: clock, calendar, assets, contracts and the list of activities."""
 
 import base64
+from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
 
 from aiohttp import web
 
@@ -44,6 +44,8 @@ class ReferenceApi:
     async def calendar(self, request: web.Request) -> web.Response:
         query, today = Query(request.query), times.new_york_day(self._world.timeline.now)
         start = query.day("start") or today
+        if start.year > times.LAST_YEAR:
+            raise query.refuse("start")
         end = query.day("end") or start + timedelta(days=_CALENDAR_DAYS)
         end = min(end, start + timedelta(days=10 * _CALENDAR_DAYS))
         calendar = self._world.calendar
@@ -78,7 +80,7 @@ class ReferenceApi:
         """Contracts in the order of expiration and symbol; a page token is the last symbol of a page."""
         query = Query(request.query)
         limit = query.integer("limit", _CONTRACTS_DEFAULT, 1, _CONTRACTS_MOST)
-        chosen = [c for c in self._world.registry.contracts if self._is_asked_for(c, query)]
+        chosen = list(filter(self._filter(query), self._world.registry.contracts))
         chosen = after_token(chosen, query)
         token = page_token(chosen[limit - 1].symbol) if len(chosen) > limit else None
         return reply({"option_contracts": [self._shown(c) for c in chosen[:limit]], "next_page_token": token})
@@ -100,15 +102,22 @@ class ReferenceApi:
             times.new_york_day(now) <= contract.last_trading_day
         )
 
-    def _is_asked_for(self, contract: Contract, query: Query) -> bool:
+    def _filter(self, query: Query) -> Callable[[Contract], bool]:
         underlyings = query.names("underlying_symbols")
         status = query.choice("status", ("active", "inactive"), "active")
-        return (
-            (not underlyings or contract.underlying in underlyings)
-            and status == ("active" if self._is_active(contract) else "inactive")
-            and contract_passes(contract, query)
-            and (_names_expiration(query) or contract.expiration <= self._next_weekend())
-        )
+        passes = contract_filter(query)
+        names = ("expiration_date", "expiration_date_gte", "expiration_date_lte")
+        latest = date.max if any(query.text(name) for name in names) else self._next_weekend()
+
+        def is_asked_for(contract: Contract) -> bool:
+            return (
+                (not underlyings or contract.underlying in underlyings)
+                and contract.expiration <= latest
+                and passes(contract)
+                and status == ("active" if self._is_active(contract) else "inactive")
+            )
+
+        return is_asked_for
 
     def _next_weekend(self) -> date:
         """Without dates in the query, contracts up to the coming Sunday are listed."""
@@ -125,33 +134,33 @@ class ReferenceApi:
         if kinds and "FILL" not in kinds:
             return reply([])
         size = query.integer("page_size", _ACTIVITIES_MOST, 1, _ACTIVITIES_MOST)
-        chosen = [a for a in account_of(request).activities if _is_wanted(a, query)]
+        chosen = list(filter(_activity_filter(query), account_of(request).activities))
         if query.choice("direction", ("desc", "asc"), "desc") == "desc":
             chosen.reverse()
         chosen = _after_activity(chosen, query.text("page_token"))
         return reply([wire.activity(entry) for entry in chosen[:size]])
 
 
-def contract_passes(contract: Contract, query: Query) -> bool:
+def contract_filter(query: Query) -> Callable[[Contract], bool]:
     """The filters that the list of contracts and the option chain share."""
     exact = query.day("expiration_date")
-    first, last = query.day("expiration_date_gte"), query.day("expiration_date_lte")
+    first, last = query.day("expiration_date_gte") or date.min, query.day("expiration_date_lte") or date.max
     low, high = query.decimal("strike_price_gte"), query.decimal("strike_price_lte")
-    return (
-        exact in {None, contract.expiration}
-        and (first is None or contract.expiration >= first)
-        and (last is None or contract.expiration <= last)
-        and (low or Decimal(0)) <= contract.strike
-        and (high is None or contract.strike <= high)
-        and query.choice("type", ("call", "put"), contract.kind) == contract.kind
-        and query.text("root_symbol") in {None, contract.root}
-        and query.text("style") in {None, contract.style}
-    )
+    kind = query.choice("type", ("call", "put", ""), "")
+    root, style = query.text("root_symbol"), query.text("style")
 
+    def passes(contract: Contract) -> bool:
+        return (
+            exact in {None, contract.expiration}
+            and first <= contract.expiration <= last
+            and (low is None or low <= contract.strike)
+            and (high is None or contract.strike <= high)
+            and kind in {"", contract.kind}
+            and root in {None, contract.root}
+            and style in {None, contract.style}
+        )
 
-def _names_expiration(query: Query) -> bool:
-    names = ("expiration_date", "expiration_date_gte", "expiration_date_lte")
-    return any(query.text(name) for name in names)
+    return passes
 
 
 def page_token(symbol: str) -> str:
@@ -174,14 +183,19 @@ def after_token(contracts: list[Contract], query: Query) -> list[Contract]:
     return contracts[places[0] + 1 :]
 
 
-def _is_wanted(entry: Activity, query: Query) -> bool:
+def _activity_filter(query: Query) -> Callable[[Activity], bool]:
     after, until, day = query.time("after"), query.time("until"), query.day("date")
-    return (
-        (after is None or entry.at > after)
-        and (until is None or entry.at < until)
-        and day in {None, times.new_york_day(entry.at)}
-        and query.text("order_id") in {None, entry.order_id}
-    )
+    order_id = query.text("order_id")
+
+    def is_wanted(entry: Activity) -> bool:
+        return (
+            (after is None or entry.at > after)
+            and (until is None or entry.at < until)
+            and day in {None, times.new_york_day(entry.at)}
+            and order_id in {None, entry.order_id}
+        )
+
+    return is_wanted
 
 
 def _after_activity(entries: list[Activity], token: str | None) -> list[Activity]:

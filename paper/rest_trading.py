@@ -1,5 +1,6 @@
 """The trading API's endpoints for orders, positions, activities and the account."""
 
+from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from paper import tickets, wire
 from paper.book import Account, Order
 from paper.errors import ApiError, invalid, not_found
 from paper.gate import account_of, body_of, reply
+from paper.instruments import Contract
 from paper.query import Query
 from paper.tickets import Ticket
 from paper.world import World
@@ -62,7 +64,7 @@ class TradingApi:
         account, limit = account_of(request), query.integer("limit", _LIST_DEFAULT, 1, _LIST_MOST)
         descending = query.choice("direction", _DIRECTIONS, "desc") == "desc"
         query.flag("nested")
-        chosen = [o for o in account.orders.values() if _is_asked_for(o, query)]
+        chosen = list(filter(_order_filter(query), account.orders.values()))
         chosen = _page(chosen, account, query)
         chosen.sort(key=lambda o: o.turn, reverse=descending)
         return reply([wire.order(order) for order in chosen[:limit]])
@@ -145,26 +147,31 @@ def _order(account: Account, order_id: str) -> Order:
     return order
 
 
-def _is_asked_for(order: Order, query: Query) -> bool:
-    """Whether an order passes the filters of the list."""
+def _order_filter(query: Query) -> Callable[[Order], bool]:
+    """The filters of the list of orders; read once, so that a malformed one is refused whatever the book holds."""
     status = query.choice("status", ("open", "closed", "all"), "open")
-    after, until = query.time("after"), query.time("until")
-    side, asset_class = query.text("side"), query.text("asset_class")
-    return (
-        status in {"all", "open" if order.is_open else "closed"}
-        and (after is None or order.submitted_at > after)
-        and (until is None or order.submitted_at < until)
-        and side in {None, order.side}
-        and (asset_class is None or order.instrument.asset_class in asset_class.split(","))
-        and _names(order, query.names("symbols"), asset_class)
-    )
+    after, until, side = query.time("after"), query.time("until"), query.text("side")
+    classes, symbols = query.names("asset_class"), query.names("symbols")
+
+    def is_asked_for(order: Order) -> bool:
+        return (
+            status in {"all", "open" if order.is_open else "closed"}
+            and (after is None or order.submitted_at > after)
+            and (until is None or order.submitted_at < until)
+            and side in {None, order.side}
+            and (not classes or order.instrument.asset_class in classes)
+            and (not symbols or _is_named(order, symbols, classes))
+        )
+
+    return is_asked_for
 
 
-def _names(order: Order, symbols: list[str], asset_class: str | None) -> bool:
-    """Whether the list of symbols names the order; for options an underlying names all its contracts."""
-    if not symbols or order.symbol in symbols:
+def _is_named(order: Order, symbols: list[str], classes: list[str]) -> bool:
+    """Whether a list of symbols names the order; among options an underlying names all its contracts."""
+    instrument = order.instrument
+    if order.symbol in symbols:
         return True
-    return asset_class == "us_option" and getattr(order.instrument, "underlying", None) in symbols
+    return classes == ["us_option"] and isinstance(instrument, Contract) and instrument.underlying in symbols
 
 
 def _page(orders: list[Order], account: Account, query: Query) -> list[Order]:

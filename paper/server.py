@@ -101,7 +101,8 @@ class Server:
             self.world.catch_up()
 
     def _announcement(self, port: int, control_port: int) -> dict[str, Any]:
-        host, world = self._options.host, self.world
+        world, host = self.world, self._options.host
+        host = f"[{host}]" if ":" in host else host
         return {
             "rest": f"http://{host}:{port}",
             "trade_stream": f"ws://{host}:{port}/stream",

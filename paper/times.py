@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
+#: No calendar is computed beyond this.
+LAST_YEAR = 2200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -139,6 +139,19 @@ def test_a_delayed_fill_comes_that_much_later(paper):
     assert "canceled" == paper.get(f"/v2/orders/{second['id']}")["status"]
 
 
+def test_a_canceled_order_leaves_no_event_behind(paper):
+    """Its delayed fill is called off, so that nobody steps the clock for nothing."""
+    paper.control("POST", "/fills", delay_s=2)
+    order = paper.bought(CALL)
+    before = paper.control("GET", "/clock")[1]["next_event"]
+    paper.call("DELETE", f"/v2/orders/{order['id']}")
+
+    assert ["2026-02-03T14:31:02Z", "2026-02-03T14:31:59.999000Z"] == [
+        before,
+        paper.control("GET", "/clock")[1]["next_event"],
+    ]
+
+
 def test_a_delayed_fill_needs_its_price_still(paper):
     """When the ask has left the limit by then, the order rests."""
     paper.control("POST", "/fills", delay_s=2)
