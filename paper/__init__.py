@@ -4,10 +4,24 @@ Clients written for Alpaca (alpaca-py through ``url_override``) talk to it uncha
 nothing here imports another package of this repository, so that a mistake there cannot hide itself here.
 
 Start reading at `server` (what is wired to what), then `exchange` (what happens to an order), then `rules` (what is
-refused, and in which words).
+refused, and in which words). `main` and `serve` are here; the server is imported when one of them is called, because
+it brings the HTTP library with it.
 """
 
 from paper.options import AccountOption, Options
-from paper.server import main, serve
 
 __all__ = ["AccountOption", "Options", "main", "serve"]
+
+
+def serve(options: Options) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code (see `paper.server.serve`)."""
+    from paper import server
+
+    return server.serve(options)
+
+
+def main(argv: list[str]) -> int:
+    """Read a command line, serve, and return the exit code."""
+    from paper import server
+
+    return server.main(argv)

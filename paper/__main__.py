@@ -2,7 +2,7 @@
 
 import sys
 
-from paper.server import main
+from paper import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

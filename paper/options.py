@@ -1,6 +1,7 @@
 """What the server is told at start."""
 
 import argparse
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from paper import times
 from paper.errors import UsageError
 from paper.numbers import number
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Alpaca's level 3 allows spreads; no level allows naked shorts.
 _HIGHEST_OPTION_LEVEL = 3
 
@@ -63,7 +65,7 @@ def account(text: str) -> AccountOption:
     head, *extras = text.split(",")
     name, _, cash_text = head.partition("=")
     cash = number(cash_text)
-    if not name.isidentifier() or cash is None or cash < 0:
+    if not _NAME.fullmatch(name) or cash is None or cash < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not name=cash[,level=N][,shorting]")
     level, shorting = _HIGHEST_OPTION_LEVEL, False
     for extra in extras:
