@@ -225,9 +225,8 @@ def socket_folder(folder: Path, run_as: RunAs = OURSELVES) -> Path:
         sockets.mkdir(mode=0o700)
     except FileExistsError:
         _must_be_ours(sockets, run_as)
-    else:
-        if run_as.uid is not None and run_as.gid is not None:
-            os.chown(sockets, run_as.uid, run_as.gid)
+    if run_as.uid is not None and run_as.gid is not None:
+        os.chown(sockets, run_as.uid, run_as.gid)
     return sockets
 
 

