@@ -7,6 +7,8 @@ deduplication key, ``at`` the aware UTC moment at which it happened (not when it
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +20,17 @@ from domain.instrument import Kind
 
 #: Longest id of a recommendation, in characters: it becomes part of keys and of what people type.
 MAX_ID: Final = 64
+#: A name (source, account, underlying, symbol, strategy) in a recommendation: bounded, no control characters.
+NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
+#: Largest quantity: what a column of 32 bits holds.
+MAX_QTY: Final = 2**31 - 1
+#: Dollars stay below this: what NUMERIC(16, 2) holds.
+USD_CEILING: Final = Decimal(10) ** 14
+#: The only version of a recommendation so far.
+RECOMMENDATION_SCHEMA: Final = 1
+#: What PostgreSQL's text cannot hold: NUL, and half a character.
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_MAX_PLACE: Final = 120
 
 
 class Side(StrEnum):
@@ -60,7 +73,28 @@ class FillSource(StrEnum):
 def require(holds: bool, field: str, expected: str, value: object) -> None:
     """Raise ValueError naming *field*, what is *expected* of it and its *value*, unless *holds*."""
     if not holds:
-        raise ValueError(f"{field}: {expected}, was {value!r:.120}")
+        raise ValueError(f"{field}: {expected}, was {value!a:.120}")
+
+
+def refuse_unstorable(value: Any, place: str = "") -> None:
+    """Raise ValueError naming the first text in *value* (JSON, standing at *place*) that PostgreSQL cannot store."""
+    waiting: list[tuple[str, Any]] = [(place, value)]
+    while waiting:
+        place, part = waiting.pop()
+        storable = not (isinstance(part, str) and _UNSTORABLE.search(part))
+        require(storable, place.removeprefix("."), "text without NUL and half characters", part)
+        waiting += _parts(place, part)
+
+
+def _parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Names are parts too. A place is what people read: escaped and bounded."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            inside = f"{place}.{ascii(name)[1:-1]:.80}"[:_MAX_PLACE]
+            yield inside, name
+            yield inside, inner
+    elif isinstance(value, list | tuple):
+        yield from ((f"{place}.{number}"[:_MAX_PLACE], inner) for number, inner in enumerate(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +133,27 @@ class RecommendationIssued(Fact):
 
     def __post_init__(self) -> None:
         Fact.__post_init__(self)
+        require(self.schema == RECOMMENDATION_SCHEMA, "schema", f"version {RECOMMENDATION_SCHEMA}", self.schema)
         printable = self.id.isascii() and self.id.isprintable()
         require(printable and 1 <= len(self.id) <= MAX_ID, "id", f"1 to {MAX_ID} printable ASCII characters", self.id)
         require(len(self.accounts) > 0, "accounts", "at least one account", list(self.accounts))
         require(len(set(self.accounts)) == len(self.accounts), "accounts", "distinct names", list(self.accounts))
+        self._require_names()
+        self._require_amounts()
+        refuse_unstorable(self.reason, "reason")
+
+    def _require_names(self) -> None:
+        named = [(field, getattr(self, field)) for field in ("source", "underlying", "symbol", "strategy")]
+        for field, name in (*named, *(("accounts", account) for account in self.accounts)):
+            fits = name is None or NAME.fullmatch(name) is not None
+            require(fits, field, "1 to 200 characters without control characters", name)
+
+    def _require_amounts(self) -> None:
         asked = (self.qty, self.notional_usd)
         require(asked.count(None) == 1, "qty", "exactly one of qty and notional_usd", [str(a) for a in asked])
-        require(self.qty is None or self.qty > 0, "qty", "a positive whole number", self.qty)
-        positive = self.notional_usd is None or self.notional_usd > 0
-        require(positive, "notional_usd", "a positive amount of dollars", str(self.notional_usd))
+        require(self.qty is None or 1 <= self.qty <= MAX_QTY, "qty", f"a whole number from 1 to {MAX_QTY}", self.qty)
+        dollars = self.notional_usd is None or 0 < self.notional_usd < USD_CEILING
+        require(dollars, "notional_usd", f"dollars above 0 and below {USD_CEILING:f}", str(self.notional_usd))
         require(0 <= self.confidence <= 1, "confidence", "a decimal from 0 to 1", str(self.confidence))
 
     @property

@@ -1,14 +1,16 @@
 """Facts to stream fields and back: the one place where bytes become types.
 
 An entry has two fields: ``type``, the fact's name, and ``body``, its JSON. Decimals are strings,
-times are UTC ISO with Z. Unknown fields, numbers where money is expected and times without zone
-are refused with a message that names the field and the value.
+times are UTC ISO with Z. Unknown fields, numbers where money is expected, times without zone and
+text that no database column can hold are refused with a message that names the field and the value.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
@@ -16,12 +18,18 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from domain.events import AnyFact, Fact, Quote, RecommendationIssued
+from domain.events import AnyFact, Fact, Quote, QuotesTicked, RecommendationIssued, refuse_unstorable
 
 #: A body beyond this is refused unread, in bytes. The largest honest one is a frame of a few thousand quotes.
 MAX_BODY_BYTES: Final = 1_000_000
+#: A decimal as its text: no plus, no blank, no NaN. Ours may carry an exponent, producers need none.
+DECIMAL: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+#: A time as its text, in UTC. Pydantic alone would read "1770138000" as seconds, and a quote's time without zone.
+TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]00:00)")
+#: At most so many complaints about one body are told: its reason is stored and read by people.
+_MAX_COMPLAINTS: Final = 5
 #: What a signal engine may leave out of a recommendation.
-_OPTIONAL: Final[Mapping[str, Any]] = {"schema": 1, "reason": {}, "symbol": None, "qty": None, "notional_usd": None}
+OPTIONAL: Final[Mapping[str, Any]] = {"schema": 1, "reason": {}, "symbol": None, "qty": None, "notional_usd": None}
 _CLASSES: Final[dict[str, type[Fact]]] = {cls.__name__: cls for cls in get_args(AnyFact)}
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, ser_json_inf_nan="null", allow_inf_nan=False)
 
@@ -45,7 +53,8 @@ def _adapter(cls: type[Fact]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-_ADAPTERS: Final = {name: _adapter(cls) for name, cls in _CLASSES.items()}
+#: How pydantic reads and writes each fact, by the fact's name.
+ADAPTERS: Final = {name: _adapter(cls) for name, cls in _CLASSES.items()}
 _MONEY: Final = {cls: _fields_of(cls, Decimal) for cls in (*_CLASSES.values(), Quote)}
 _TIMES: Final = {cls: _fields_of(cls, datetime) for cls in (*_CLASSES.values(), Quote)}
 
@@ -53,7 +62,7 @@ _TIMES: Final = {cls: _fields_of(cls, datetime) for cls in (*_CLASSES.values(), 
 def encode(fact: Fact) -> dict[str, bytes]:
     """Return the two fields of a stream entry."""
     name = type(fact).__name__
-    return {"type": name.encode(), "body": _ADAPTERS[name].dump_json(fact)}
+    return {"type": name.encode(), "body": ADAPTERS[name].dump_json(fact)}
 
 
 def decode(entry: Mapping[bytes, bytes]) -> Any:
@@ -79,33 +88,51 @@ def parse(cls: type[Fact], body: bytes | str) -> Any:
         raise Undecodable(f"body: {len(body)} bytes, at most {MAX_BODY_BYTES} are read")
     raw = _read_json(body)
     if cls is RecommendationIssued:
-        raw = {**_OPTIONAL, **raw}
+        raw = {**OPTIONAL, **raw}
     _refuse_numbers_as_money(cls, raw)
     try:
-        return _ADAPTERS[cls.__name__].validate_json(json.dumps(raw))
+        return ADAPTERS[cls.__name__].validate_json(json.dumps(raw))
     except ValidationError as e:
-        raise Undecodable("; ".join(_complaint(error) for error in e.errors(include_url=False))) from e
+        raise Undecodable(_complaints(e.errors(include_url=False))) from e
 
 
 def _read_json(body: bytes | str) -> dict[str, Any]:
     try:
-        raw = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as e:
-        raise Undecodable(f"body: not JSON ({e}), was {body[:80]!r}") from e
+        # JSON on our streams is UTF-8; the json module would guess at UTF-16 and let lone surrogates pass.
+        text = body.decode() if isinstance(body, bytes) else body
+        raw = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_refuse_twice)
+    except Undecodable:
+        raise
+    except (ValueError, RecursionError) as e:  # no UTF-8, no JSON, nested too deeply, or an integer of 5,000 digits
+        raise Undecodable(f"body: not readable as JSON ({e}), was {body[:80]!r}") from e
     if not isinstance(raw, dict):
         raise Undecodable(f"body: a JSON object is expected, was {body[:80]!r}")
+    if "\\u" in text:  # only an escape can bring in what no column holds
+        _refuse_unstorable(raw)
     return raw
 
 
-def _refuse_constant(text: str) -> Any:
-    raise Undecodable(f"body: {text} is not a JSON number")
+def _refuse_unstorable(raw: Mapping[str, Any]) -> None:
+    try:
+        refuse_unstorable(raw)
+    except ValueError as e:
+        raise Undecodable(str(e)) from e
+
+
+def _refuse(text: str) -> Any:
+    raise Undecodable(f"body: a finite number is expected, was {text:.80}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise Undecodable(f"{name}: stands twice, as {found[name]!r:.80} and {value!r:.80}")
+            raise Undecodable(f"{_shown(name)}: stands twice, as {found[name]!r:.80} and {value!r:.80}")
         found[name] = value
     return found
 
@@ -114,27 +141,36 @@ def _refuse_numbers_as_money(cls: type, raw: Mapping[str, Any]) -> None:
     """Pydantic would take a JSON number for a Decimal through a float; a producer writes strings."""
     for name in _MONEY[cls]:
         value = raw.get(name)
-        if value is not None and not isinstance(value, str):
-            raise Undecodable(f"{name}: a decimal is written as a JSON string, was {value!r:.80}")
+        if value is not None and not (isinstance(value, str) and DECIMAL.fullmatch(value)):
+            raise Undecodable(f"{name}: a decimal is written as a JSON string like '1.25', was {value!r:.80}")
     for name in _TIMES[cls]:
         value = raw.get(name)
-        if value is not None and not isinstance(value, str):
-            raise Undecodable(f"{name}: a time is written as ISO text in UTC, was {value!r:.80}")
-    for quote in raw.get("quotes", ()) if "quotes" in raw else ():
+        if value is not None and not (isinstance(value, str) and TIME.fullmatch(value)):
+            raise Undecodable(
+                f"{name}: a time is written as ISO text in UTC like '2026-02-03T17:00:00Z', was {value!r:.80}"
+            )
+    quotes = raw.get("quotes") if cls is QuotesTicked else None
+    for quote in quotes if isinstance(quotes, list) else ():
         if isinstance(quote, dict):
             _refuse_numbers_as_money(Quote, quote)
+
+
+def _complaints(errors: Sequence[Any]) -> str:
+    told = [_complaint(error) for error in errors[:_MAX_COMPLAINTS]]
+    more = len(errors) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def _complaint(error: Any) -> str:
     if error["type"] == "value_error":  # ours: it names its field and value already
         return str(error["ctx"]["error"])
     where = ".".join(str(part) for part in error["loc"]) or "body"
-    return f"{where}: {error['msg']}, was {error['input']!r:.120}"
+    return f"{_shown(where)}: {error['msg']}, was {error['input']!r:.120}"
 
 
-def json_schema(cls: type[Fact]) -> dict[str, Any]:
-    """Return the JSON Schema of *cls*, for producers in any language."""
-    return _ADAPTERS[cls.__name__].json_schema()
+def _shown(name: str) -> str:
+    """A field name that a producer invented may be anything: bounded, and escaped where it cannot be printed."""
+    return f"{name:.80}" if name.isprintable() else f"{name!r:.80}"
 
 
-__all__ = ["MAX_BODY_BYTES", "Undecodable", "decode", "encode", "json_schema", "parse"]
+__all__ = ["ADAPTERS", "DECIMAL", "MAX_BODY_BYTES", "OPTIONAL", "TIME", "Undecodable", "decode", "encode", "parse"]
