@@ -30,6 +30,6 @@ class Attempts:
         count: Any = self.client.hincrby(self.key, entry_id, 1)
         return int(count)
 
-    def forget(self, entry_id: str) -> None:
-        """Drop the evidence: the world failed, not the entry."""
-        self.client.hdel(self.key, entry_id)
+    def take_back(self, entry_id: str) -> None:
+        """Uncount the last try: the world failed, not the entry."""
+        self.client.hincrby(self.key, entry_id, -1)

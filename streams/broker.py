@@ -185,7 +185,7 @@ class StreamsBroker(Broker):
         """Stop what runs beside the Worker and close all connections."""
         self._keeper.stop()
         for client in (self._writer, self._reader, *(s.consumer.client for s in self._subscribed.values())):
-            client.close()
+            client.connection_pool.disconnect()
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal == "worker_boot":

@@ -122,16 +122,20 @@ class StreamConsumer:
             return False
 
     def ack(self, entry_ids: Sequence[str]) -> None:
-        """Acknowledge entries that were handled.
+        """Acknowledge entries that were handled at their first delivery.
 
         Raises:
             redis.RedisError: the acknowledgement may be lost; the entries may come again.
         """
         self._settling(lambda: self.client.xack(self.stream, self.group, *entry_ids))
 
-    def settle(self, entry_id: str) -> None:
-        """Acknowledge an entry that was tried alone, and forget its tries, in one step."""
-        self._settling(lambda: self._settle(entry_id))
+    def settle(self, *entry_ids: str) -> None:
+        """Acknowledge entries that may have been tried before, and forget their tries, in one step.
+
+        Raises:
+            redis.RedisError: as for ``ack``.
+        """
+        self._settling(lambda: self._settle(entry_ids))
 
     def letter(self, entry: Entry, reason: str, attempts: int) -> DeadLetter:
         """Return what would be said about *entry* if it were given up now."""
@@ -150,7 +154,7 @@ class StreamConsumer:
     def bury(self, entry: Entry, reason: str, attempts: int) -> DeadLetter:
         """Move *entry* to the dead letters: one transaction, so it is in exactly one place."""
         letter = self.letter(entry, reason, attempts)
-        self._settling(lambda: self._settle(entry.id, letter))
+        self._settling(lambda: self._settle([entry.id], letter))
         self.hooks.dead(letter)
         return letter
 
@@ -159,6 +163,7 @@ class StreamConsumer:
 
         They keep their order and their delivery counts, and are read next.
         """
+        self._ensure_group()
         self.doubt()
         adopted, start = 0, "-"
         while ids := self._pending_ids(consumer, start):
@@ -251,12 +256,12 @@ class StreamConsumer:
         )
         return [row["message_id"].decode() for row in rows]
 
-    def _settle(self, entry_id: str, letter: DeadLetter | None = None) -> None:
+    def _settle(self, entry_ids: Sequence[str], letter: DeadLetter | None = None) -> None:
         with self.client.pipeline(transaction=True) as pipe:
             if letter is not None:
                 pipe.xadd(names.dead(self.stream, self.group), dead_fields(letter))
-            pipe.xack(self.stream, self.group, entry_id)
-            pipe.hdel(self.attempts.key, entry_id)
+            pipe.xack(self.stream, self.group, *entry_ids)
+            pipe.hdel(self.attempts.key, *entry_ids)
             pipe.execute()
 
     def _settling(self, command: Callable[[], object]) -> None:

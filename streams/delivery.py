@@ -11,9 +11,9 @@ The rule for crashes. A process that dies leaves no exception, only pending entr
 restart by people looks the same. So being delivered again is no evidence by itself: it
 only makes an entry a *suspect* from its third delivery on, which is then handled alone,
 and each try is counted in Redis before it starts. A try that ends in an exception or in
-silence stays counted; one that ends well or meets a transient failure is forgotten. An
-entry under which the process died alone ``max_deliveries`` times is dead-lettered before
-it is tried again; entries that merely stood in the same batch are handled and cleared.
+silence stays counted; one that meets a transient failure is taken back. An entry under
+which the process died alone ``max_deliveries`` times is dead-lettered before it is tried
+again; entries that merely stood in the same batch are handled and cleared.
 
 Nothing waits here: ``deliver`` says how long to wait, the reader waits, and the entry is
 read again from the group's pending list. So a worker thread is never parked, a stop is
@@ -77,17 +77,20 @@ class Delivery:
         stand outside the promise of hooks and handlers go up.
         """
         try:
-            return self._deliver(batch)
+            return self._deliver(batch) or 0.0
         except redis.RedisError as e:
             log.warning("cannot settle entries of %s: %s", self.subscription.stream, e)
             return self._pause()
 
-    def _deliver(self, batch: Sequence[Entry]) -> float:
+    # Below, None says "settled, go on" and a number "stop here and wait that many seconds", which may be 0.
+
+    def _deliver(self, batch: Sequence[Entry]) -> float | None:
         if any(self._is_suspect(entry) for entry in batch):
             return self._one_by_one(batch)
         error = self._try(batch)
         if error is None:
-            return self._handled(batch)
+            self._handled(batch)
+            return None
         if len(batch) == 1:
             return self._judge(batch[0], error)
         if self._kind_of(error) is Failure.TRANSIENT:
@@ -97,35 +100,35 @@ class Delivery:
     def _is_suspect(self, entry: Entry) -> bool:
         return entry.deliveries > TRUSTED_DELIVERIES or entry.attempts > 0
 
-    def _one_by_one(self, batch: Sequence[Entry]) -> float:
+    def _one_by_one(self, batch: Sequence[Entry]) -> float | None:
         for entry in batch:
             if not self.consumer.is_allowed():
                 self.consumer.doubt()
                 return 0.0
-            if wait_s := self._alone(entry):
+            wait_s = self._alone(entry)
+            if wait_s is not None:
                 return wait_s
-        return 0.0
+        return None
 
-    def _alone(self, entry: Entry) -> float:
-        """Try one entry; return 0 when it is settled either way."""
+    def _alone(self, entry: Entry) -> float | None:
         if self._condemned is not None and self._condemned.entry_id == entry.id:
             return self._bury(entry, self._condemned.reason, self._condemned.attempts)
         attempt = self.consumer.attempts.add(entry.id)
         if attempt > self.subscription.max_deliveries:
-            return self._bury(entry, f"the process died in each of {attempt - 1} tries", attempt - 1)
+            return self._bury(entry, died_reason(attempt - 1), attempt - 1)
         error = self._try([entry])
         if error is None:
             self._failures = 0
             self.consumer.settle(entry.id)
-            return 0.0
+            return None
         return self._judge(entry, error, attempt)
 
-    def _judge(self, entry: Entry, error: BaseException, attempt: int | None = None) -> float:
+    def _judge(self, entry: Entry, error: BaseException, attempt: int | None = None) -> float | None:
         """Decide about one failed entry; *attempt* is given when the try is already counted."""
         kind = self._kind_of(error)
         if kind is Failure.TRANSIENT:
             if attempt is not None:
-                self.consumer.attempts.forget(entry.id)
+                self.consumer.attempts.take_back(entry.id)
             return self._retry(kind, error)
         attempt = attempt or self.consumer.attempts.add(entry.id)
         if kind is Failure.HOPELESS or attempt >= self.subscription.max_deliveries:
@@ -146,10 +149,13 @@ class Delivery:
     def _told_handled(self, entries: int, seconds: float) -> None:
         self.hooks.batch_handled(self.subscription.stream, self.subscription.group, entries, seconds)
 
-    def _handled(self, batch: Sequence[Entry]) -> float:
-        self.consumer.ack([entry.id for entry in batch])
+    def _handled(self, batch: Sequence[Entry]) -> None:
+        ids = [entry.id for entry in batch]
+        if all(entry.deliveries == 1 for entry in batch):
+            self.consumer.ack(ids)
+        else:
+            self.consumer.settle(*ids)
         self._failures = 0
-        return 0.0
 
     def _kind_of(self, error: BaseException) -> Failure:
         if not isinstance(error, Exception):
@@ -171,7 +177,7 @@ class Delivery:
         self._failures += 1
         return min(doubled, self.subscription.retry_max_ms) / 1000
 
-    def _bury(self, entry: Entry, reason: str, attempts: int) -> float:
+    def _bury(self, entry: Entry, reason: str, attempts: int) -> float | None:
         letter = self.consumer.letter(entry, reason, attempts)
         self._condemned = letter
         try:
@@ -181,7 +187,12 @@ class Delivery:
             return self._retry(Failure.TRANSIENT, e)
         self.consumer.bury(entry, reason, attempts)
         self._condemned, self._failures = None, 0
-        return 0.0
+        return None
+
+
+def died_reason(tries: int) -> str:
+    """Say why an entry is given up that left no error."""
+    return f"{tries} tries without an end; the process died in the last one"
 
 
 def _reason(error: BaseException) -> str:

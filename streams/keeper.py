@@ -6,6 +6,7 @@ delayed message is moved when it is due and not when a consumer happens to look.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from threading import Condition, Thread
@@ -14,6 +15,8 @@ import redis
 
 from streams.outage import Outage
 from streams.taskstore import TaskStore, beat, move_due, withdraw
+
+log = logging.getLogger(__name__)
 
 #: Longest pause between two looks at the delayed messages of other processes, in seconds.
 POLL_S = 0.25
@@ -48,6 +51,8 @@ class Keeper:
         self._thread: Thread | None = None
 
     def start(self) -> None:
+        if self._thread is not None:
+            return
         self._is_stopping = False
         self._thread = Thread(target=self._run, name="task-keeper", daemon=True)
         self._thread.start()
@@ -74,13 +79,20 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._is_stopping:
-            try:
-                pause_s = self._turn()
-                self._outage.is_over()
-            except redis.RedisError as e:
-                self._is_in_touch = False
-                pause_s = self._outage.continues(e)
-            self._sleep(pause_s)
+            self._sleep(self._turn_or_pause())
+
+    def _turn_or_pause(self) -> float:
+        """Return the seconds until the next turn. Nothing ends this thread: without it others think us dead."""
+        try:
+            pause_s = self._turn()
+        except redis.RedisError as e:
+            self._is_in_touch = False
+            return self._outage.continues(e)
+        except Exception:
+            log.exception("the keeper of the task queues stumbled")
+            return POLL_S
+        self._outage.is_over()
+        return pause_s
 
     def _turn(self) -> float:
         stores = self.stores()

@@ -23,7 +23,7 @@ from dramatiq import Consumer, Message, MessageProxy
 from dramatiq.errors import DecodeError
 
 from streams.consumer import GROUP_LOST
-from streams.delivery import REASON_LENGTH, TRUSTED_DELIVERIES
+from streams.delivery import REASON_LENGTH, TRUSTED_DELIVERIES, died_reason
 from streams.hooks import DeadLetter, StreamHooks
 from streams.outage import Outage
 from streams.taskstore import GROUP, Task, TaskStore
@@ -31,7 +31,7 @@ from streams.taskstore import GROUP, Task, TaskStore
 log = logging.getLogger(__name__)
 
 #: Seconds before a task is run again whose follow-up (retry, next of a pipeline) could not be sent.
-_UNSETTLED_PAUSE_S = 1.0
+UNSETTLED_PAUSE_S = 1.0
 
 
 class TaskProxy(MessageProxy):
@@ -86,7 +86,7 @@ class Tasks:
     def finish(self, proxy: TaskProxy) -> None:
         """The task ran: it leaves the stream, unless what follows it could not be sent."""
         if proxy.is_unsettled:
-            self._read_on_at = time.monotonic() + _UNSETTLED_PAUSE_S
+            self._read_on_at = time.monotonic() + UNSETTLED_PAUSE_S
             self.put_back(proxy)
         elif proxy.is_replaced:
             self._let_go(proxy.task.id)
@@ -184,8 +184,7 @@ class Tasks:
         for task in tasks:
             tries = self.store.attempts.add(task.id)
             if tries > self.max_deliveries:
-                reason = f"the process died in each of {tries - 1} tries"
-                self._bury(self.store.letter(task.id, task.data, reason, tries - 1))
+                self._bury(self.store.letter(task.id, task.data, died_reason(tries - 1), tries - 1))
                 return []
             self._suspect = task.id
         return tasks

@@ -127,7 +127,7 @@ def fill(client: redis.Redis, stream: str, values: Iterable[int]) -> list[str]:
 
 
 def subscription(stream: str = "s", **changes: Any) -> Subscription:
-    settings = {"stream": stream, "group": "g", "consumer": "c", "block_ms": 50, "retry_ms": 1, "retry_max_ms": 20}
+    settings = {"stream": stream, "group": "g", "consumer": "c", "block_ms": 10, "retry_ms": 1, "retry_max_ms": 5}
     return Subscription(**{**settings, **changes})
 
 
@@ -216,6 +216,10 @@ class LossyWire:
     def lose_request(self, command: bytes) -> None:
         """Cut the connection instead of passing on the next *command*."""
         self._barred = command
+
+    def calm(self) -> None:
+        """Lose nothing more."""
+        self._doomed = self._barred = None
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

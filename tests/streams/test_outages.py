@@ -51,7 +51,7 @@ def test_a_group_lost_while_a_reader_is_blocked_is_made_again(
 ):
     """Servers say it in three ways, or say nothing until the block ends: each leads back to reading."""
     handled = Handled()
-    loop = Loop(reading_client(server.url, 200), handled, subscription(block_ms=200), hooks=noted)
+    loop = Loop(reading_client(server.url, 80), handled, subscription(block_ms=80), hooks=noted)
     loop.turn()
     blocked = threading.Thread(target=loop.turn)
     blocked.start()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import dramatiq
+import fakeredis
 import pytest
 import redis
 from dramatiq import Message, Worker, group, pipeline
@@ -37,6 +38,11 @@ def broker(server: Server, noted: Noted) -> Iterator[StreamsBroker]:
     broker = StreamsBroker(url=server.url, hooks=noted)
     yield broker
     broker.close()
+
+
+@pytest.fixture(autouse=True)
+def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.tasks.UNSETTLED_PAUSE_S", 0.05)
 
 
 def buried(client: redis.Redis, queue: str = "default") -> list[Message]:
@@ -434,8 +440,8 @@ def test_a_busy_worker_keeps_its_task(server: Server, run_worker: Run):
     """A task longer than the heartbeat timeout is not taken away: the heartbeat has its own thread."""
     ran = []
     for name in ("one", "two"):
-        broker = StreamsBroker(url=server.url, heartbeat_timeout=200)
-        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(1))[0], actor_name="a", broker=broker)
+        broker = StreamsBroker(url=server.url, heartbeat_timeout=400)
+        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(0.8))[0], actor_name="a", broker=broker)
         run_worker(broker)
     broker.get_actor("a").send()
     broker.join("default", timeout=5000)
@@ -520,3 +526,15 @@ def test_a_server_that_dies_and_returns_is_worked_again(own_server: Server, run_
 
     assert [1, 2] == sorted(ran)
     assert len([r for r in caplog.records if "cannot reach" in r.message]) <= 2
+
+
+def test_tasks_run_on_fakeredis(run_worker: Run):
+    """Actors can be tested without a server, timers included."""
+    broker, ran = StreamsBroker(client=fakeredis.FakeRedis()), []
+    actor = dramatiq.actor(ran.append, actor_name="a", broker=broker)
+    actor.send(1)
+    actor.send_with_options(args=(2,), delay=50)
+    run_worker(broker)
+    broker.join("default", timeout=5000)
+
+    assert [1, 2] == ran
