@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from domain.account import TradingState
 from domain.events import AccountStateChanged, DriftFound, PositionAdjusted
 from domain.ids import AccountName, fact_id
 from domain.reconcile import Difference, differences, needs_a_person
+from domain.session import Session
 from streams.names import Stream
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ INTERLOCK: Final = "interlock: "
 class Reconciler:
     desk: Desk
     brokerages: Mapping[AccountName, Brokerage]
+    _calendar: dict[date, tuple[Session, ...]] = field(default_factory=dict, init=False)
 
     name = "reconciler"
 
@@ -55,19 +57,28 @@ class Reconciler:
         try:
             number = brokerage.account().account_number
             held = brokerage.positions()
-            today = trading_day(now)
-            calendar = brokerage.sessions(today - CALENDAR_BACK, today + CALENDAR_AHEAD)
+            self._read_calendar(brokerage, now)
         except BrokerageError as e:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
             return None
         with self.desk.begin() as tx:
-            sessions.keep(tx, calendar)
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)
             accounts.mark_reconciled(tx, account, number, now)
             if not found:
                 self._lift(tx, account, now)
         return found
+
+    def _read_calendar(self, brokerage: Brokerage, now: datetime) -> None:
+        """Keep the calendar for those who hold no keys; once a day is enough."""
+        today = trading_day(now)
+        if today in self._calendar:
+            return
+        calendar = brokerage.sessions(today - CALENDAR_BACK, today + CALENDAR_AHEAD)
+        with self.desk.begin() as tx:
+            sessions.keep(tx, calendar)
+        self._calendar.clear()
+        self._calendar[today] = calendar
 
     @staticmethod
     def _compare(tx: Connection, account: AccountName, held: Sequence[BrokerPosition]) -> tuple[Difference, ...]:

@@ -47,6 +47,7 @@ TRANSIENT: Final = (
     redis.TimeoutError,
 )
 HEARTBEAT_EVERY: Final = timedelta(seconds=5)
+EACH_MOVE: Final = timedelta(seconds=1)
 #: How long a stop waits for handlers that are at work.
 STOP_MS: Final = 4000
 
@@ -84,7 +85,8 @@ class _Timer:
     due: datetime | None = None
 
     def run_if_due(self, now: datetime) -> None:
-        if self.due is None or now >= self.due:
+        """On a recorded day: a timer of a second or less runs whenever the clock moves."""
+        if self.due is None or now >= self.due or self.every <= EACH_MOVE:
             self.due = now + self.every
             self.run(now)
 
@@ -107,6 +109,7 @@ class Runtime:
     _clocked: dict[str, list[_Timer]] = field(default_factory=dict, init=False)
     _actors: set[str] = field(default_factory=set, init=False)
     _readers: int = field(default=0, init=False)
+    _on_stop: list[Callable[[], object]] = field(default_factory=list, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _worker: Worker | None = field(default=None, init=False)
 
@@ -133,6 +136,10 @@ class Runtime:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
         self._clocked.setdefault(actor, []).append(_Timer(interval, run))
 
+    def on_stop(self, run: Callable[[], object]) -> None:
+        """Call *run* when the runtime stops, before leases are given back."""
+        self._on_stop.append(run)
+
     # ------------------------------------------------------------ life
 
     def start(self) -> None:
@@ -147,6 +154,8 @@ class Runtime:
         self._stop.set()
         if self._worker is not None:
             self._worker.stop(timeout=STOP_MS)
+        for run in self._on_stop:
+            run()
         for keeper in self._keepers:
             keeper.stop()
         for thread in self._threads:

@@ -271,7 +271,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     Raises:
         BadConfiguration: the file or the environment is wrong; the message names key and value.
     """
-    file = path or _named(environ)
+    file = config_file(path, environ)
     _refuse_unknown_words(environ)
     try:
         loaded = _from(file)()  # type: ignore[call-arg]  # the sources bring the values
@@ -284,7 +284,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     return loaded
 
 
-def _named(environ: Mapping[str, str]) -> Path:
+def config_file(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that counts: the one named, that of GAPLESS_CONFIG, ./gapless.toml, or the shipped one."""
+    if path is not None:
+        return path
     if named := environ.get("GAPLESS_CONFIG"):
         return Path(named)
     here = Path("gapless.toml")

@@ -1,0 +1,187 @@
+"""The command ``gapless``: what it can do, and what its exit codes mean.
+
+0 done; 1 the answer is no (breach, drift, mismatch, not healthy); 2 wrong usage or configuration; 3 a server that is
+needed cannot be reached. With ``--json`` every command writes one JSON document to stdout; logs go to stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import redis
+import typer
+from sqlalchemy.exc import OperationalError
+
+from cli import inspect, levers
+from cli.children import ChildDied, Interrupted, interruptible
+from cli.session import Session
+from cli.settings import BadConfiguration, config_file, load
+from db.schema import WrongSchema
+
+OK, NO, WRONG_USAGE, UNREACHABLE = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="gapless",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=__doc__,
+)
+paper_app = typer.Typer(no_args_is_help=True, help="The local Alpaca.")
+config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
+app.add_typer(paper_app, name="paper")
+app.add_typer(config_app, name="config")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def gapless(
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    ledger_folder: Annotated[Path | None, typer.Option("--ledger", help="A ledger's folder to look at.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take trading recommendations to closed positions through Alpaca."""
+    file = config_file(config)
+    session = Session(settings=load(file), config=file, json=as_json, ledger_folder=ledger_folder)
+    ctx.obj = session
+    ctx.call_on_close(session.close)
+    if ctx.invoked_subcommand is None:
+        run(ctx)
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    data: Annotated[list[Path] | None, typer.Option(help="A recorded day's folder; may be repeated.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Seconds of the day in a second, or max.")] = None,
+    external: Annotated[bool, typer.Option(help="Use GAPLESS_REDIS_URL and GAPLESS_DATABASE_URL.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole stack: on the shipped days, on a recorded day, or at Alpaca."""
+    from cli.playing import run_stack
+
+    session = _session(ctx, as_json)
+    raise typer.Exit(run_stack(session, data or [], speed, external=external))
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A recorded day's folder.")],
+    speed: Annotated[str, typer.Option(help="Seconds of the day in a second, or max.")] = "max",
+    fresh: Annotated[bool, typer.Option(help="Delete the former replay of this day first.")] = False,
+    external: Annotated[bool, typer.Option(help="Use GAPLESS_REDIS_URL and GAPLESS_DATABASE_URL.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a recorded day in lockstep through the same actors and print the report."""
+    from cli.playing import replay_day
+
+    session = _session(ctx, as_json)
+    raise typer.Exit(replay_day(session, folder, speed, fresh=fresh, external=external))
+
+
+@app.command()
+def actor(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="gate, executor, tracker, exit, feeds or reconciler")],
+) -> None:
+    """Run one actor until it is told to stop."""
+    from cli.run import host_actor
+
+    wiring = host_actor(_session(ctx).settings, name)
+    wiring.runtime.start()
+    try:
+        while not wiring.runtime.wait(1.0):
+            pass
+    except Interrupted:
+        pass
+    finally:
+        wiring.runtime.stop()
+
+
+@app.command()
+def migrate(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Bring the database to the schema of this code."""
+    from cli.wiring import address
+    from db import schema
+
+    session = _session(ctx, as_json)
+    version = schema.upgrade(address(session.settings, "database_url"))
+    session.show({"schema": version}, lambda d: f"schema: {d['schema']}")
+
+
+@app.command()
+def submit(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="A file of recommendations, a JSON object a line; - is standard input.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Publish recommendations."""
+    from cli.submitting import submit_lines
+
+    session = _session(ctx, as_json)
+    submitted = submit_lines(session, file)
+    session.show(submitted, lambda d: f"{d['published']} published")
+
+
+@paper_app.command("serve", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def paper_serve(ctx: typer.Context) -> None:
+    """Serve the local Alpaca alone: --data DIR [--host H] [--port P] [--control-port C] [--speed N] ..."""
+    import paper
+
+    raise typer.Exit(paper.main(ctx.args))
+
+
+@config_app.command("check")
+def config_check(ctx: typer.Context, file: Path, as_json: JsonOption = False) -> None:
+    """Validate a configuration file."""
+    found = load(file)
+    _session(ctx, as_json).show({"ok": True, "hash": found.hash()}, lambda d: f"{file}: in order ({d['hash']})")
+
+
+def _session(ctx: typer.Context, as_json: bool = False) -> Session:
+    session: Any = ctx.obj
+    session.json = session.json or as_json
+    found: Session = session
+    return found
+
+
+inspect.register(app)
+levers.register(app)
+
+
+def main() -> None:
+    """Run the command; every error that a person can do something about is one line and an exit code."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=os.environ.get("LOGLEVEL", "WARNING"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        with interruptible():
+            app(standalone_mode=True)
+    except Interrupted as e:
+        sys.exit(128 + e.signum)
+    except (BadConfiguration, WrongSchema) as e:
+        _fail(str(e), WRONG_USAGE)
+    except ChildDied as e:
+        _fail(str(e), UNREACHABLE)
+    except (OperationalError, redis.ConnectionError, redis.TimeoutError) as e:
+        _fail(f"a server does not answer: {e}", UNREACHABLE)
+    except Exception as e:
+        code = getattr(e, "exit_code", None)
+        if code is None:
+            raise
+        _fail(str(e), code)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"gapless: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,225 @@
+"""``run`` and ``replay``: the whole stack, on a recorded day or at Alpaca.
+
+A replay hosts every actor in one process; a run starts each as a process of its own, as compose does. Both play a
+recorded day through the same driver, so both end with the same outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+import redis
+from sqlalchemy import Engine
+
+from actors.clocks import CLOCK_KEY, set_recorded_clock
+from cli import ledger, local_alpaca
+from cli.children import Children, Interrupted
+from cli.day import Day
+from cli.driver import Driver
+from cli.local_alpaca import LocalAlpaca
+from cli.paper_control import PaperControl
+from cli.quiet import Quiet
+from cli.settings import BadConfiguration, Settings
+from cli.wiring import ACTORS, FED_KEY, Wiring, address, configure_accounts
+from db import schema
+from streams.clients import writing_client
+
+#: The days that ship with the code, and how long both take together when no speed is asked for, in seconds.
+SHIPPED_DAYS: Final = Path(__file__).resolve().parent.parent / "days"
+SHIPPED_SECONDS: Final = 50.0
+#: How long actors may take to stop, in seconds.
+STOP_S: Final = 1.5
+
+#: How often a run at Alpaca looks at its processes, in seconds.
+LOOK_S: Final = 0.5
+
+T = TypeVar("T")
+OnStep = Callable[["Stack", datetime], None]
+Finish = Callable[["Stack"], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack: what a live view or a report reads."""
+
+    settings: Settings
+    folder: Path
+    engine: Engine
+    client: redis.Redis
+    children: Children
+
+
+def shipped_days() -> list[Path]:
+    return sorted(path.parent for path in SHIPPED_DAYS.glob("*/session.json"))
+
+
+# ---------------------------------------------------------------- recorded days
+
+
+def replay(
+    settings: Settings, days: Sequence[Day], folder: Path, speed: float | None, on_step: OnStep, finish: Finish[T]
+) -> T:
+    """Play *days* through every actor in this process; return what *finish* makes of the stack when they are over."""
+    with _servers(settings, folder) as served, _recorded(served, days, folder) as (stack, alpaca):
+        wiring = Wiring.of(stack.settings, stack.engine, stack.client)
+        for actor in ACTORS:
+            wiring.host(actor)
+        wiring.runtime.start()
+        try:
+            _drive(stack, alpaca, days, speed, on_step)
+        finally:
+            wiring.runtime.stop()
+        return finish(stack)
+
+
+def run_recorded(
+    settings: Settings,
+    config: Path,
+    days: Sequence[Day],
+    folder: Path,
+    speed: float | None,
+    on_step: OnStep,
+    finish: Finish[T],
+) -> T:
+    """Play *days* with each actor as a process; return what *finish* makes of the stack when they are over."""
+    with _servers(settings, folder) as served, _recorded(served, days, folder) as (stack, alpaca):
+        try:
+            start_actors(stack, config)
+            _drive(stack, alpaca, days, speed, on_step)
+        finally:
+            stack.children.stop_all(STOP_S)
+        return finish(stack)
+
+
+def speed_of_shipped(days: Sequence[Day]) -> float:
+    """Return the speed at which the shipped days take about a minute."""
+    spans = sum(((day.end - day.start) for day in days), start=timedelta())
+    return spans.total_seconds() / SHIPPED_SECONDS
+
+
+@contextmanager
+def _recorded(settings: Settings, days: Sequence[Day], folder: Path) -> Iterator[tuple[Stack, LocalAlpaca]]:
+    """Start the local Alpaca on *days* and set the clock to their beginning."""
+    with _connected(settings, folder) as stack:
+        alpaca = local_alpaca.start(stack.children, [day.folder for day in days], settings)
+        watch = sorted({*settings.stack.watch, *(name for day in days for name in day.underlyings)})
+        brokerage = settings.brokerage.model_copy(update={"paper_url": alpaca.rest_url, "mode": "paper"})
+        stacked = settings.stack.model_copy(update={"clock": "recorded", "watch": tuple(watch)})
+        ours = settings.model_copy(update={"brokerage": brokerage, "stack": stacked})
+        stack.client.delete(FED_KEY, CLOCK_KEY)
+        set_recorded_clock(stack.client, days[0].start)
+        configure_accounts(ours, stack.engine, days[0].start)
+        yield Stack(ours, stack.folder, stack.engine, stack.client, stack.children), alpaca
+
+
+def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float | None, on_step: OnStep) -> None:
+    def step(now: datetime) -> None:
+        stack.children.check()
+        on_step(stack, now)
+
+    paper = PaperControl(alpaca.control_url)
+    driver = Driver(
+        client=stack.client,
+        engine=stack.engine,
+        paper=paper,
+        quiet=Quiet(stack.client, stack.engine, paper, stack.settings.stack.partitions, stack.children.check),
+        entry_ttl=timedelta(seconds=stack.settings.entries.entry_ttl_s),
+        speed=speed,
+        on_step=step,
+    )
+    driver.begin(days[0].start)
+    driver.play(days)
+
+
+# ---------------------------------------------------------------- at Alpaca
+
+
+def run_at_alpaca(settings: Settings, config: Path, folder: Path, on_step: OnStep, finish: Finish[T]) -> T:
+    """Trade at Alpaca with each actor as a process, until somebody stops us; then return what *finish* makes of it."""
+    with _servers(settings, folder) as served, _connected(served, folder) as stack:
+        configure_accounts(served, stack.engine, datetime.now(UTC))
+        try:
+            start_actors(stack, config)
+            while True:
+                time.sleep(LOOK_S)
+                stack.children.check()
+                on_step(stack, datetime.now(UTC))
+        except Interrupted:
+            stack.children.stop_all(STOP_S)
+            return finish(stack)
+
+
+# ---------------------------------------------------------------- the parts
+
+
+@contextmanager
+def _servers(settings: Settings, folder: Path) -> Iterator[Settings]:
+    """Yield the settings with the addresses of two running servers: the configured ones, or embedded in *folder*."""
+    if settings.servers.redis_url is not None and settings.servers.database_url is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        schema.upgrade(address(settings, "database_url"))
+        yield settings
+        return
+    with ledger.serving(folder) as servers:
+        schema.upgrade(servers.database_url)
+        ledger.remember(settings, folder)
+        found = settings.servers.model_validate(
+            {**settings.servers.model_dump(), "redis_url": servers.redis_url, "database_url": servers.database_url}
+        )
+        yield settings.model_copy(update={"servers": found})
+
+
+@contextmanager
+def _connected(settings: Settings, folder: Path) -> Iterator[Stack]:
+    engine = schema.connect(address(settings, "database_url"))
+    client = writing_client(address(settings, "redis_url"))
+    children = Children(folder)
+    try:
+        yield Stack(settings, folder, engine, client, children)
+    finally:
+        children.stop_all(STOP_S)
+        client.close()
+        engine.dispose()
+
+
+def start_actors(stack: Stack, config: Path) -> None:
+    """Start every actor as a process that reads the same configuration and our addresses."""
+    settings = stack.settings
+    env = local_alpaca.environment() | {
+        "GAPLESS_CONFIG": str(config.absolute()),
+        "GAPLESS_REDIS_URL": address(settings, "redis_url"),
+        "GAPLESS_DATABASE_URL": address(settings, "database_url"),
+        "GAPLESS_STACK__CLOCK": settings.stack.clock,
+        "GAPLESS_STACK__WATCH": json.dumps(list(settings.stack.watch)),
+    }
+    if settings.brokerage.paper_url is not None:
+        env["GAPLESS_BROKERAGE__PAPER_URL"] = settings.brokerage.paper_url
+    for actor in ACTORS:
+        stack.children.start(actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
+
+
+def without_servers(settings: Settings) -> Settings:
+    """Return *settings* with embedded servers: a replay never touches what the two URLs point at."""
+    servers = settings.servers.model_copy(update={"redis_url": None, "database_url": None})
+    return settings.model_copy(update={"servers": servers})
+
+
+def host_actor(settings: Settings, actor: str) -> Wiring:
+    """Return the runtime of one actor, ready to start.
+
+    Raises:
+        BadConfiguration: it is no actor, or something it needs is missing.
+    """
+    if actor not in ACTORS:
+        raise BadConfiguration(f"actor: one of {', '.join(ACTORS)} is expected, was {actor!r}")
+    wiring = Wiring.connect(settings)
+    wiring.host(actor)
+    return wiring

@@ -1,0 +1,410 @@
+"""Where the objects are made: each actor with what it needs, and nothing else.
+
+alpaca-py is imported only in processes that talk to Alpaca: gate, executor, feeds and reconciler.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from sqlalchemy import Engine
+
+from actors.clocks import Clock, RecordedClock, WallClock
+from actors.desk import Desk
+from actors.executor import Executor
+from actors.exit import ExitActor
+from actors.gate import Gate
+from actors.market import Market
+from actors.reconciler import Reconciler
+from actors.runtime import Delivered, Runtime
+from actors.tracker import Tracker
+from cli.origin import origin
+from cli.settings import BadConfiguration, Settings
+from db import accounts, dead_letters, latencies, orders, positions, schema
+from domain.account import TradingState
+from domain.events import Fact, OrderFilled, QuotesTicked
+from domain.ids import AccountName, FactId
+from streams.clients import writing_client
+from streams.codec import encode
+from streams.hooks import DeadLetter, StreamHooks
+from streams.names import TICKS_MAXLEN, Stream, partition_of, partitioned
+from streams.publish import publish_many
+
+if TYPE_CHECKING:
+    from brokerage.budget import RateBudget
+    from brokerage.endpoints import Endpoints, Keys
+    from brokerage.port import Brokerage
+
+log = logging.getLogger(__name__)
+
+ACTORS: Final = ("gate", "executor", "tracker", "exit", "feeds", "reconciler")
+#: Counts the data messages that feeds has put on streams, by source.
+FED_KEY: Final = "gapless:fed"
+#: How often timers run on the wall clock; a recorded day runs them whenever its clock moves.
+EXIT_TIMER: Final = timedelta(seconds=1)
+FEEDS_TIMER: Final = timedelta(seconds=1)
+SWEEP_TIMER: Final = timedelta(seconds=1)
+#: How long feeds waits for its sockets before it serves without them.
+CONNECT_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class Wiring:
+    """The parts that actors of one process share."""
+
+    settings: Settings
+    engine: Engine
+    client: redis.Redis
+    clock: Clock
+    desk: Desk
+    runtime: Runtime
+
+    @classmethod
+    def connect(cls, settings: Settings, *, hooks: StreamHooks | None = None) -> Wiring:
+        """Open the database and the streams.
+
+        Raises:
+            BadConfiguration: an address is missing.
+            WrongSchema: the database is at another version.
+        """
+        engine = schema.connect(address(settings, "database_url"))
+        schema.require_head(engine)
+        client = writing_client(address(settings, "redis_url"))
+        return cls.of(settings, engine, client, hooks=hooks)
+
+    @classmethod
+    def of(cls, settings: Settings, engine: Engine, client: redis.Redis, *, hooks: StreamHooks | None = None) -> Wiring:
+        recorded = settings.stack.clock == "recorded"
+        clock: Clock = RecordedClock(client) if recorded else WallClock()
+        desk = make_desk(settings, engine, clock)
+        runtime = Runtime(
+            desk=desk,
+            client=client,
+            clock=clock,
+            instance=f"{socket.gethostname()}-{os.getpid()}",
+            on_dead=_burial(desk),
+            hooks=hooks or StreamHooks(),
+            slots=settings.stack.gate_slots,
+        )
+        return cls(settings, engine, client, clock, desk, runtime)
+
+    def host(self, actor: str) -> None:
+        """Attach *actor* to the runtime."""
+        attach: Mapping[str, Callable[[], None]] = {
+            "gate": self._gate,
+            "executor": self._executor,
+            "tracker": self._tracker,
+            "exit": self._exit,
+            "feeds": self._feeds,
+            "reconciler": self._reconciler,
+        }
+        if actor not in attach:
+            raise BadConfiguration(f"actor: one of {', '.join(attach)} is expected, was {actor!r}")
+        attach[actor]()
+
+    # ------------------------------------------------------------ actors
+
+    def _gate(self) -> None:
+        markets = {name: Market(port, self.clock) for name, port in self.brokerages().items()}
+        gate = Gate(self.desk, markets, self.settings.entry_rules())
+
+        def handle(batch: Sequence[Delivered]) -> None:
+            for item in batch:
+                gate.handle(item.fact, item.wall_at)
+                self.runtime.publish()
+
+        self.runtime.read_slot(Stream.RECOMMENDATIONS, "gate", handle, count=10)
+
+    def _executor(self) -> None:
+        ttl = timedelta(seconds=self.settings.entries.entry_ttl_s)
+        budgets = self.budgets()
+        lanes = ((Stream.ENTRIES, True, "executor-entries"), (Stream.EXITS, False, "executor-exits"))
+        for stream, opens, timer in lanes:
+            executor = Executor(self.desk, self.brokerages(budgets, for_exits=not opens), ttl, opens)
+            self._read_partitions(stream, "executor", _one_by_one(executor.handle, self.runtime), count=10)
+            self.runtime.every(timer, SWEEP_TIMER, executor.sweep)
+
+    def _tracker(self) -> None:
+        tracker = Tracker(self.desk, self.settings.policy_of)
+        self._read_partitions(Stream.FILLS, "tracker", lambda batch: tracker.handle([item.fact for item in batch]))
+
+    def _exit(self) -> None:
+        actor = ExitActor(self.desk)
+        meter = _TickMeter(self.engine)
+
+        def ticks(batch: Sequence[Delivered]) -> None:
+            if actor.handle_ticks([item.fact for item in batch]):
+                meter.add((self.desk.wall() - batch[-1].wall_at).total_seconds() * 1000)
+
+        self._read_partitions(Stream.TICKS, "exit", ticks)
+        self.runtime.read(Stream.DECISIONS, "exit", lambda b: actor.handle_decisions([item.fact for item in b]))
+        self.runtime.every("exit", EXIT_TIMER, actor.handle_timer)
+        self.runtime.every("exit", EXIT_TIMER, lambda _: meter.flush())
+
+    def _reconciler(self) -> None:
+        reconciler = Reconciler(self.desk, self.brokerages())
+        interval = timedelta(seconds=self.settings.stack.reconcile_every_s)
+        self.runtime.every("reconciler", interval, reconciler.handle_timer)
+
+    def _feeds(self) -> None:
+        from actors.feeds import PRICES_ALIVE, TRADES_ALIVE, AccountFeed, Doors, Feeds
+        from brokerage.feed_thread import Liveness
+
+        # On a recorded day a quiet minute of the wall says nothing about a socket.
+        patient = Liveness(recycle_s=None, quiet_s=None)
+        recorded = self.settings.stack.clock == "recorded"
+        budgets = self.budgets()
+        ports = self.brokerages(budgets)
+        since = self.clock() - timedelta(days=1)
+        with self.engine.connect() as tx:
+            begins = {name: accounts.fills_read_to(tx, name) or since for name in ports}
+        feeds = Feeds(
+            {name: AccountFeed(keys=self.keys(name), brokerage=ports[name], since=begins[name]) for name in ports},
+            self.endpoints(),
+            Doors(
+                publish=self._publish_fed,
+                bury=self._bury_frame,
+                wanted=self._wanted,
+                pending=self._pending,
+                wall=self.desk.wall,
+            ),
+            self.desk.origin,
+            trades_alive=patient if recorded else TRADES_ALIVE,
+            prices_alive=patient if recorded else PRICES_ALIVE,
+        )
+        feeds.start()
+        if not feeds.wait_connected(CONNECT_S):
+            log.warning("not every feed is connected yet: %s", feeds.status())
+        self.runtime.every("feeds", FEEDS_TIMER, feeds.on_timer)
+        self.runtime.on_stop(feeds.stop)
+
+    def _read_partitions(
+        self, stream: Stream, group: str, handle: Callable[[Sequence[Delivered]], None], *, count: int = 100
+    ) -> None:
+        for partition in range(self.settings.stack.partitions):
+            self.runtime.read(partitioned(stream, partition), group, handle, count=count)
+
+    # ------------------------------------------------------------ what feeds needs
+
+    def _publish_fed(self, stream: str, facts: Sequence[Fact], counter: str, counted: int) -> None:
+        """Append the facts of one frame and count its messages in one step."""
+        with self.client.pipeline(transaction=True) as pipe:
+            for key, fact in self._routed(stream, facts):
+                maxlen = TICKS_MAXLEN if stream == Stream.TICKS else None
+                fields: dict[Any, Any] = dict(encode(fact))
+                pipe.xadd(key, fields, maxlen=maxlen)
+            if counted:
+                pipe.hincrby(FED_KEY, counter, counted)
+            pipe.execute()
+
+    def _routed(self, stream: str, facts: Sequence[Fact]) -> list[tuple[str, Fact]]:
+        count = self.settings.stack.partitions
+        return [
+            (partitioned(Stream(stream), partition), part) for fact in facts for partition, part in _parts(fact, count)
+        ]
+
+    def _bury_frame(self, source: str, raw: bytes, error: str) -> None:
+        now = self.clock()
+        with self.engine.begin() as tx:
+            dead_letters.record(
+                tx,
+                stream=f"socket:{source}",
+                actor="feeds",
+                entry_id=f"{self.desk.wall():%Y%m%dT%H%M%S.%f}",
+                fact_type="frame",
+                body=raw.decode(errors="backslashreplace"),
+                account=source.partition(":")[2] or None,
+                reason=error,
+                attempts=1,
+                origin=self.desk.origin,
+                now=now,
+            )
+
+    def _wanted(self) -> frozenset[str]:
+        with self.engine.connect() as tx:
+            held = {p.symbol for p in positions.all_open(tx)}
+            pending = {row.order.symbol for row in orders.live(tx)}
+        return frozenset(held | pending | set(self.settings.stack.watch))
+
+    def _pending(self, account: AccountName) -> list[tuple[str, str]]:
+        with self.engine.connect() as tx:
+            live = orders.live(tx, account)
+        return [(r.order.client_order_id, r.broker_order_id or "") for r in live if not r.external]
+
+    # ------------------------------------------------------------ the brokerage
+
+    def brokerages(
+        self, budgets: Mapping[AccountName, RateBudget] | None = None, *, for_exits: bool = False
+    ) -> dict[AccountName, Brokerage]:
+        """Return a client of its own for each account; pass *budgets* to share what the account may ask."""
+        from brokerage.alpaca_rest import AlpacaBrokerage
+
+        shared = budgets or self.budgets()
+        timeout_s = self.settings.brokerage.timeout_s
+        return {
+            name: AlpacaBrokerage(
+                self.keys(name), self.endpoints(), timeout_s, budget.exits if for_exits else budget.entries
+            )
+            for name, budget in shared.items()
+        }
+
+    def budgets(self) -> dict[AccountName, RateBudget]:
+        from brokerage.budget import MAX_WAIT_S, RateBudget
+
+        asked = self.settings.brokerage
+        recorded = self.settings.stack.clock == "recorded"
+        return {
+            name: RateBudget(
+                trading_per_minute=asked.requests_per_minute,
+                data_per_minute=asked.requests_per_minute,
+                reserved_for_exits=asked.reserved_for_exits,
+                max_wait_s=0.0 if recorded else MAX_WAIT_S,
+                clock=(lambda: self.clock().timestamp()) if recorded else time.monotonic,
+            )
+            for name in self.settings.account_names()
+        }
+
+    def keys(self, account: AccountName) -> Keys:
+        from brokerage.endpoints import Keys
+
+        if self.settings.brokerage.mode == "paper":
+            return Keys(account, "paper")
+        own = self.settings.accounts[account]
+        if not own.key_id or not own.secret.get_secret_value():
+            word = f"GAPLESS_ACCOUNTS__{account.upper()}"
+            raise BadConfiguration(f"accounts.{account}: no keys: set {word}__KEY_ID and {word}__SECRET (or .._FILE)")
+        return Keys(own.key_id, own.secret.get_secret_value())
+
+    def endpoints(self) -> Endpoints:
+        from dataclasses import replace
+
+        from brokerage.endpoints import ALPACA_LIVE, ALPACA_PAPER, on_one_port
+
+        asked = self.settings.brokerage
+        if asked.mode == "paper":
+            if asked.paper_url is None:
+                raise BadConfiguration("brokerage.paper_url: where does the local Alpaca answer? (gapless paper serve)")
+            return on_one_port(asked.paper_url, asked.option_feed, asked.stock_feed)
+        base = ALPACA_LIVE if asked.mode == "alpaca-live" else ALPACA_PAPER
+        return replace(base, option_feed=asked.option_feed, stock_feed=asked.stock_feed)
+
+
+def address(settings: Settings, name: str) -> str:
+    """Return one of the two server addresses, or raise BadConfiguration."""
+    found = getattr(settings.servers, name)
+    if found is None:
+        raise BadConfiguration(f"servers.{name}: no address: set GAPLESS_{name.upper()}")
+    return str(found.get_secret_value())
+
+
+def make_desk(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Desk:
+    return Desk(
+        engine=engine,
+        clock=clock,
+        wall=lambda: datetime.now(UTC),
+        origin=origin(settings),
+        partitions=settings.stack.partitions,
+    )
+
+
+def configure_accounts(settings: Settings, engine: Engine, now: datetime) -> None:
+    """Write the configured limits into the accounts' rows."""
+    with engine.begin() as tx:
+        for name in settings.account_names():
+            accounts.configure(tx, name, settings.accounts[name].limits(), now)
+
+
+def publish_facts(client: redis.Redis, stream: str, facts: Sequence[Fact]) -> None:
+    publish_many(client, [(stream, encode(fact)) for fact in facts])
+
+
+def _one_by_one(handle: Callable[[Any], None], runtime: Runtime) -> Callable[[Sequence[Delivered]], None]:
+    """One order is one step: what it decided is published before the next one is taken."""
+
+    def run(batch: Sequence[Delivered]) -> None:
+        for item in batch:
+            handle(item.fact)
+            runtime.publish()
+
+    return run
+
+
+def _parts(fact: Fact, partitions: int) -> list[tuple[int, Fact]]:
+    """Return *fact* for its partition; the quotes of a frame are split by symbol."""
+    if not isinstance(fact, QuotesTicked):
+        account = fact.account if isinstance(fact, OrderFilled) else getattr(fact, "account", "")
+        return [(partition_of(account, partitions), fact)]
+    if partitions == 1:
+        return [(0, fact)]
+    found: dict[int, list[Any]] = {}
+    for quote in fact.quotes:
+        found.setdefault(partition_of(quote.symbol, partitions), []).append(quote)
+    return [
+        (p, QuotesTicked(id=FactId(f"{fact.id}/{p}"), at=fact.at, schema=1, feed=fact.feed, quotes=tuple(quotes)))
+        for p, quotes in sorted(found.items())
+    ]
+
+
+def _burial(desk: Desk) -> Callable[[DeadLetter], None]:
+    """Return what writes the row of a dead letter; a dead fill or order also stops entries of its account."""
+
+    def bury(letter: DeadLetter) -> None:
+        body = letter.fields.get(b"body", b"").decode(errors="backslashreplace")
+        account = _account_in(body)
+        with desk.engine.begin() as tx:
+            known = account if account in accounts.names(tx) else None
+            dead_letters.record(
+                tx,
+                stream=letter.stream,
+                actor=letter.actor,
+                entry_id=letter.entry_id,
+                fact_type=letter.fields.get(b"type", b"").decode(errors="backslashreplace"),
+                body=body,
+                account=known,
+                reason=letter.reason,
+                attempts=letter.attempts,
+                origin=desk.origin,
+                now=desk.clock(),
+            )
+            if known and letter.stream.partition(".")[0] in (Stream.FILLS, Stream.ENTRIES, Stream.EXITS):
+                reason = f"dead letter {letter.entry_id} on {letter.stream}: {letter.reason}"[:500]
+                state, _ = accounts.state_of(tx, known)
+                if state is not TradingState.HALTED:
+                    accounts.set_state(tx, known, TradingState.REDUCING, reason, letter.actor, desk.clock())
+
+    return bury
+
+
+def _account_in(body: str) -> AccountName | None:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    account = found.get("account") if isinstance(found, dict) else None
+    return AccountName(account) if isinstance(account, str) else None
+
+
+class _TickMeter:
+    """Collects tick-to-decision times and writes them once in a while: a row each would cost more than the ticks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._measured_ms: list[float] = []
+
+    def add(self, ms: float) -> None:
+        self._measured_ms.append(ms)
+
+    def flush(self) -> None:
+        measured, self._measured_ms = self._measured_ms, []
+        if measured:
+            with self._engine.begin() as tx:
+                latencies.add(tx, "tick_to_decision_ms", measured)

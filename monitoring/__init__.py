@@ -1,0 +1,1 @@
+"""What is counted and shown: metrics that actors count, and the exporter that reads rows and streams."""
