@@ -15,7 +15,7 @@ from typing import Final
 
 from domain.account import Book, TradingState
 from domain.events import Action, Quote, RecommendationIssued
-from domain.instrument import Contract, Instrument, Kind, Option
+from domain.instrument import Contract, Instrument, Kind, Stock
 from domain.known import Known, Unknown
 from domain.money import plain, usd
 from domain.session import Session
@@ -93,11 +93,13 @@ Gate = Callable[[Proposal], Check]
 
 
 def ask_of(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
+    """Return what a unit costs; an offer that is no positive number is none."""
     if isinstance(quote, Unknown):
         return quote
-    if quote.value.ask is None:
+    ask = quote.value.ask
+    if ask is None or not ask.is_finite() or ask <= 0:
         return Unknown("nobody offers it", quote.source)
-    return Known(quote.value.ask, quote.at, quote.source)
+    return Known(ask, quote.at, quote.source)
 
 
 def _check(gate: Gate, passed: bool, observed: object, allowed: object, source: str = "recommendation") -> Check:
@@ -150,7 +152,7 @@ def action_is_permitted(p: Proposal) -> Check:
 
 def strategy_is_known(p: Proposal) -> Check:
     """The strategy is configured: it has a confidence floor and an exit policy."""
-    allowed = ", ".join(sorted(p.rules.min_confidence))
+    allowed = ", ".join(sorted(p.rules.min_confidence)) or "nothing"
     return _check(strategy_is_known, p.rec.strategy in p.rules.min_confidence, p.rec.strategy, allowed)
 
 
@@ -221,7 +223,7 @@ def contract_is_unexpired(p: Proposal) -> Check:
     """An option's expiration is today or later; a stock has none."""
     if isinstance(p.instrument, Unknown):
         return _unknown(contract_is_unexpired, p.instrument, "an expiration to come")
-    if not isinstance(p.instrument, Option):
+    if isinstance(p.instrument, Stock):
         return _check(contract_is_unexpired, True, "no expiration", "an expiration to come")
     if isinstance(p.session, Unknown):
         return _unknown(contract_is_unexpired, p.session, "an expiration to come")
@@ -253,11 +255,11 @@ def quote_is_fresh(p: Proposal) -> Check:
 
 
 def quote_is_two_sided(p: Proposal) -> Check:
-    """Somebody bids and somebody offers: what cannot be sold again is not bought."""
+    """Somebody bids and somebody offers, above zero: what cannot be sold again is not bought."""
     if isinstance(p.quote, Unknown):
         return _unknown(quote_is_two_sided, p.quote, "bid and ask")
     quote = p.quote.value
-    passed = quote.bid is not None and quote.ask is not None
+    passed = quote.bid is not None and quote.ask is not None and quote.bid > 0 and quote.ask > 0
     return _judged(quote_is_two_sided, p, p.quote, passed, _sides(quote), "bid and ask")
 
 

@@ -1,0 +1,405 @@
+"""The gates: what they let through, what they refuse and say, and that none of them fails open."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import gates
+from domain.account import Book, Commitment, Limits
+from domain.events import AnyFact, Quote
+from domain.exits import ExitPolicy, Moment, Watched
+from domain.gates import (
+    GATES,
+    Check,
+    EntryRules,
+    Gate,
+    Proposal,
+    SellProposal,
+    ask_of,
+    review,
+    review_sell,
+    wall_refused,
+)
+from domain.instrument import Contract, Kind, parse_symbol
+from domain.known import Unknown
+from domain.orders import Order
+from domain.positions import Fill, Holding
+from domain.sizing import Sizing, size
+from tests.domain.gate_cases import CASES, READS, Case, a_commitment, known
+from tests.factories import (
+    NOON,
+    PUT,
+    SESSION,
+    a_book,
+    a_proposal,
+    a_quote,
+    a_recommendation,
+    some_limits,
+    some_rules,
+)
+
+NAMES = [gate.__name__ for gate in GATES]
+
+
+def verdict(gate: str, p: Proposal) -> Check:
+    """What *gate* says in a whole review, where one that raises refuses."""
+    [check] = [check for check in review(p) if check.gate == gate]
+    return check
+
+
+# ---------------------------------------------------------------- the table
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_gate_passes_up_to_its_limit_and_not_beyond(case: Case):
+    """Each gate's verdict below, at and beyond its limit, and what its check shows."""
+    check = verdict(case.gate, case.proposal)
+
+    assert case.passes == check.passed
+    assert case.said in check.observed
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.passes], ids=str)
+def test_a_refusal_names_what_was_observed_and_what_is_allowed(case: Case):
+    """A refusal can be understood without the code: gate, observed, allowed and source are all there."""
+    check = verdict(case.gate, case.proposal)
+
+    assert f"{case.gate}: observed={check.observed} allowed={check.allowed}" == str(check)
+    assert all((check.observed, check.allowed, check.source))
+
+
+def test_the_happy_proposal_passes_every_gate():
+    """Nothing stands against it: the refusals below are each about one thing."""
+    checks = review(a_proposal())
+
+    assert NAMES == [check.gate for check in checks]
+    assert [] == [str(check) for check in checks if not check.passed]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_gate_stands_in_the_table_with_both_verdicts(name: str):
+    """The table shows each gate passing and refusing."""
+    assert {True, False} == {case.passes for case in CASES if case.gate == name}
+
+
+def test_sixth_position_is_refused():
+    """
+    Five commitments and a limit of five: the sixth recommendation is refused and the
+    refusal shows both numbers. (Incident 2026-02-03: eleven were opened.)
+    """
+    book = a_book(commitments=tuple(a_commitment(symbol=f"X{n}", usd=Decimal(1)) for n in range(5)))
+    [refusal] = [check for check in review(a_proposal(book=book)) if not check.passed]
+
+    assert "position_count_is_within_limit: observed=6 allowed=<= 5" == str(refusal)
+
+
+def test_a_check_tells_source_and_age():
+    """What was seen at noon is ten seconds old ten seconds later, and says who said it."""
+    check = verdict("buying_power_is_enough", a_proposal(now=NOON + timedelta(seconds=10)))
+
+    assert ("account", Decimal(10)) == (check.source, check.age_s)
+
+
+# ---------------------------------------------------------------- nothing is forgotten
+
+
+def test_every_gate_is_in_gates():
+    """A gate that is written but not listed would guard nothing."""
+    written = {
+        name: function
+        for name, function in inspect.getmembers(gates, inspect.isfunction)
+        if function.__module__ == gates.__name__
+        and not name.startswith("_")
+        and name != "review"
+        and list(get_type_hints(function).values())[:1] == [Proposal]
+    }
+
+    assert set(written.values()) == set(GATES)
+    assert len(set(GATES)) == len(GATES)
+
+
+def test_every_check_of_a_sell_is_in_its_review():
+    """The SELL's own functions are all called."""
+    written = [
+        function
+        for name, function in inspect.getmembers(gates, inspect.isfunction)
+        if name.startswith("_") and list(get_type_hints(function).values())[:1] == [SellProposal]
+    ]
+
+    assert len(written) == len(review_sell(a_sell()))
+
+
+SAFETY_TYPES = (
+    *get_args(AnyFact),
+    Quote,
+    Book,
+    Limits,
+    Commitment,
+    Proposal,
+    SellProposal,
+    EntryRules,
+    ExitPolicy,
+    Watched,
+    Moment,
+    Contract,
+    Order,
+    Fill,
+    Holding,
+    Sizing,
+    Check,
+)
+
+
+@pytest.mark.parametrize("cls", SAFETY_TYPES, ids=lambda cls: cls.__name__)
+def test_no_field_of_a_safety_type_has_a_default(cls: type[Any]):
+    """A default is how a gate fails open: whoever forgets a field must be told."""
+    assert is_dataclass(cls)
+    assert [] == [f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING]
+
+
+# ---------------------------------------------------------------- unknown is not zero
+
+INPUTS = [f.name for f in fields(Proposal) if Unknown in get_args(get_type_hints(Proposal)[f.name])]
+NOBODY = Unknown("nobody answered", "the test")
+
+
+def without(name: str, value: object = NOBODY) -> Proposal:
+    """The happy proposal in which *name* is *value*; the day's P&L is a field of the book."""
+    if name == "daily_pnl_usd":
+        return a_proposal(book=a_book(daily_pnl_usd=value))
+    return a_proposal(**{name: value})
+
+
+@pytest.mark.parametrize("name", [*INPUTS, "daily_pnl_usd"])
+def test_an_unknown_input_is_refused_by_exactly_the_gates_that_read_it(name: str):
+    """What a gate cannot see, it cannot pass; its check says why it is unknown and who could not say."""
+    refused = {check.gate: check for check in review(without(name)) if not check.passed}
+
+    assert {gate for gate, read in READS.items() if name in read} == set(refused)
+    assert {("unknown: nobody answered", "the test")} == {(c.observed, c.source) for c in refused.values()}
+
+
+class Trap:
+    """Whoever looks at it, falls."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} is broken")
+
+
+ALL_INPUTS = [f.name for f in fields(Proposal)]
+
+
+@pytest.mark.parametrize("name", ALL_INPUTS)
+def test_a_gate_that_raises_refuses(name: str):
+    """A broken input makes no gate pass that looks at it, and the refusal says what was raised."""
+    happy, broken = review(a_proposal()), review(without(name, Trap()))
+    looked = [check for before, check in zip(happy, broken, strict=True) if check != before]
+
+    assert looked
+    assert [] == [check.gate for check in looked if check.passed]
+    assert {True} == {"unknown: the gate raised" in check.observed for check in looked}
+
+
+@pytest.mark.parametrize(
+    "field", [f.name for f in fields(Book) if f.name not in ("account", "read_at", "state_reason")]
+)
+def test_a_broken_book_is_refused(field: str):
+    """Every part of the book that decides anything is one that an entry needs."""
+    broken = replace(a_book(), **{field: Trap()})
+
+    assert False in {check.passed for check in review(a_proposal(book=broken))}
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(EntryRules) if f.name != "refuse_opposite_direction"])
+def test_broken_rules_are_refused(field: str):
+    """A rule that cannot be read is no permission."""
+    last = known(SESSION) if field == "no_entry_before_last_close" else known(None)
+    p = a_proposal(rules=replace(some_rules(), **{field: Trap()}), last_session=last)
+
+    assert False in {check.passed for check in review(p)}
+
+
+# ---------------------------------------------------------------- the table notices a gate that is gone
+
+
+def always(gate: Gate) -> Gate:
+    """*gate*, asleep: it lets everything through."""
+
+    def asleep(p: Proposal) -> Check:
+        return Check(gate=gate.__name__, passed=True, observed="", allowed="", source="", age_s=None)
+
+    asleep.__name__ = gate.__name__
+    return asleep
+
+
+def never(gate: Gate) -> Gate:
+    def stubborn(p: Proposal) -> Check:
+        return replace(always(gate)(p), passed=False)
+
+    return stubborn
+
+
+def failing_cases() -> list[str]:
+    return [str(case) for case in CASES if verdict(case.gate, case.proposal).passed != case.passes]
+
+
+@pytest.mark.parametrize("change", [always, never])
+@pytest.mark.parametrize("position", range(len(GATES)), ids=NAMES)
+def test_the_table_fails_when_a_gate_is_asleep_or_stubborn(
+    position: int, change: Callable[[Gate], Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """Put any gate to sleep, or let it refuse everything: at least one case of the table fails, and only its own."""
+    changed = [change(gate) if number == position else gate for number, gate in enumerate(GATES)]
+    monkeypatch.setattr(gates, "GATES", tuple(changed))
+    failing = failing_cases()
+
+    assert failing
+    assert {NAMES[position]} == {case.partition(":")[0] for case in failing}
+
+
+def test_the_table_holds_as_it_is():
+    """The counterpart of the mutations: without one, no case fails."""
+    assert [] == failing_cases()
+
+
+# ---------------------------------------------------------------- approved means within the limits
+
+
+def dollars(least: str, most: str) -> st.SearchStrategy[Decimal]:
+    """Whole cents (quicker than st.decimals)."""
+    return st.integers(int(Decimal(least) * 100), int(Decimal(most) * 100)).map(lambda cents: Decimal(cents) / 100)
+
+
+sides = st.none() | dollars("-0.05", "20")
+wild_quotes = st.builds(lambda bid, ask: known(replace(a_quote(), bid=bid, ask=ask)), sides, sides)
+sound_quotes = dollars("0.50", "9").map(lambda bid: known(a_quote(bid=str(bid), ask=str(bid + Decimal("0.10")))))
+symbols = st.sampled_from([PUT, "MSFT"])
+recs = st.builds(lambda symbol, qty: a_recommendation(symbol=symbol, qty=qty), symbols, st.integers(1, 20)) | st.builds(
+    lambda symbol, usd: a_recommendation(symbol=symbol, qty=None, notional_usd=usd), symbols, dollars("0.01", "9000")
+)
+
+
+@st.composite
+def proposals(draw: st.DrawFn) -> Proposal:
+    """A proposal as the gate actor makes it, sized by its own quote and cap; every second one is plausible."""
+    plausible = draw(st.booleans())
+    least = "5000" if plausible else "0"
+    limits = some_limits(
+        max_positions=draw(st.integers(2 if plausible else 0, 5)),
+        max_exposure_usd=draw(dollars(least, "9000")),
+        max_contracts_per_order=draw(st.integers(1, 20)),
+    )
+    bound = st.builds(a_commitment, symbol=st.sampled_from(["X", "Y", PUT]), usd=dollars("0", "3000"))
+    book = a_book(limits=limits, commitments=tuple(draw(st.lists(bound, max_size=2 if plausible else 5))))
+    rec = draw(recs)
+    quote = draw(sound_quotes if plausible else st.just(NOBODY) | wild_quotes)
+    power = draw(dollars(least, "9000").map(known) | (st.nothing() if plausible else st.just(NOBODY)))
+    instrument = parse_symbol(str(rec.symbol))
+    sizing = size(rec, instrument.multiplier, ask_of(quote), limits.max_contracts_per_order)
+    return a_proposal(rec=rec, book=book, quote=quote, instrument=instrument, sizing=sizing, buying_power_usd=power)
+
+
+@settings(max_examples=100, deadline=None)
+@given(p=proposals())
+def test_an_approved_proposal_never_exceeds_a_limit(p: Proposal):
+    """Whatever the book, the limits and the quote: after an approval count, exposure, cap and cash still hold."""
+    if not all(check.passed for check in review(p)):
+        return
+    assert isinstance(p.sizing, Sizing)
+    assert not isinstance(p.quote, Unknown)
+    assert not isinstance(p.instrument, Unknown)
+    assert not isinstance(p.buying_power_usd, Unknown)
+    assert p.quote.value.ask is not None
+    cost = p.sizing.qty * p.quote.value.ask * p.instrument.multiplier
+
+    assert cost > 0
+    assert len(p.book.commitments) + 1 <= p.book.limits.max_positions
+    assert sum(c.usd for c in p.book.commitments) + cost <= p.book.limits.max_exposure_usd
+    assert cost <= p.buying_power_usd.value
+    assert p.rec.instrument is Kind.STOCK or p.sizing.qty <= p.book.limits.max_contracts_per_order
+    assert PUT not in {c.symbol for c in p.book.commitments} or p.rec.symbol != PUT
+
+
+def test_the_property_above_sees_approvals():
+    """Among the proposals of the property are some that pass: it is not true for want of approvals."""
+    approved = 0
+
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @given(p=proposals())
+    def count(p: Proposal) -> None:
+        nonlocal approved
+        approved += all(check.passed for check in review(p))
+
+    count()
+    assert approved >= 10
+
+
+# ---------------------------------------------------------------- a SELL
+
+
+def a_sell(**over: Any) -> SellProposal:
+    values: dict[str, Any] = {
+        "rec": a_recommendation(),
+        "now": NOON,
+        "rules": some_rules(),
+        "session": known(SESSION),
+        "held_qty": 1,
+        "closing": False,
+    }
+    return SellProposal(**values | over)
+
+
+SELLS = {
+    "held": (a_sell(), None),
+    "at the open": (a_sell(now=SESSION.open, rec=a_recommendation(at=SESSION.open)), None),
+    "before the open": (
+        a_sell(now=SESSION.open - timedelta(seconds=1), rec=a_recommendation(at=SESSION.open)),
+        "market_is_open",
+    ),
+    "in the last second": (
+        a_sell(now=SESSION.close - timedelta(seconds=1), rec=a_recommendation(at=SESSION.close - timedelta(seconds=1))),
+        None,
+    ),
+    "at the close": (a_sell(now=SESSION.close, rec=a_recommendation(at=SESSION.close)), "market_is_open"),
+    "session unknown": (a_sell(session=NOBODY), "market_is_open"),
+    "300 s old": (a_sell(rec=a_recommendation(at=NOON - timedelta(seconds=300))), None),
+    "301 s old": (a_sell(rec=a_recommendation(at=NOON - timedelta(seconds=301))), "recommendation_is_fresh"),
+    "5 s ahead": (a_sell(rec=a_recommendation(at=NOON + timedelta(seconds=5))), None),
+    "6 s ahead": (a_sell(rec=a_recommendation(at=NOON + timedelta(seconds=6))), "recommendation_is_fresh"),
+    "in dollars": (a_sell(rec=a_recommendation(qty=None, notional_usd=Decimal(100))), "quantity_is_in_units"),
+    "not held": (a_sell(held_qty=0), "position_is_held"),
+    "held short": (a_sell(held_qty=-1), "position_is_held"),
+    "closing already": (a_sell(closing=True), "position_is_not_closing"),
+}
+
+
+@pytest.mark.parametrize(("sell", "refused_by"), SELLS.values(), ids=SELLS.keys())
+def test_a_sell_is_asked_little(sell: SellProposal, refused_by: str | None):
+    """Session, freshness, units, held and not closing: nothing else can refuse a SELL, whatever its account's state."""
+    assert [refused_by] * (refused_by is not None) == [check.gate for check in review_sell(sell) if not check.passed]
+
+
+def test_the_wall_speaks_in_the_decision():
+    """What the database refused is one more failed check, with the database's own words."""
+    assert "database_wall: observed=over its limits allowed=within the limits" == str(wall_refused("over its limits"))
+
+
+def every_check() -> Iterator[Check]:
+    for case in CASES:
+        yield from review(case.proposal)
+
+
+def test_every_check_can_be_recorded():
+    """Text is text, and an age is a decimal of milliseconds: each check fits its row in the decision."""
+    for check in every_check():
+        assert {str} == {type(text) for text in (check.gate, check.observed, check.allowed, check.source)}
+        assert check.age_s is None or check.age_s == round(check.age_s, 3)
