@@ -138,12 +138,15 @@ def explain(tx: Connection, recommendation_id: str) -> Document:
     return found
 
 
-def life(tx: Connection, position_id: UUID, now: datetime) -> Document:
+def life(tx: Connection, position_id: UUID | None, now: datetime) -> Document:
     """What happened to one position, and where it stands; ``position`` is null while nothing of it has filled."""
-    rows = views.positions(tx, position=position_id)
-    stands = _with(rows, POSITION, [_position(row, now) for row in rows])
-    events = timeline.of_position(tx, position_id)
-    document = {"as_of": now, "position_id": position_id, "position": next(iter(stands), None), "items": events}
+    rows = views.positions(tx, position=position_id) if position_id else []
+    document = {
+        "as_of": now,
+        "position_id": position_id,
+        "position": next(iter(_with(rows, POSITION, [_position(row, now) for row in rows])), None),
+        "items": timeline.of_position(tx, position_id) if position_id else [],
+    }
     found: Document = plain(document)
     return found
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from db import views
 from db.views import Rows
+
+#: At the same moment causes come before effects.
+_RANK: Final = (
+    *("recommended", "approved", "refused", "exit triggered", "order written", "sent", "accepted", "filled"),
+    *("adjusted", "cancel asked", "order ended", "closed"),
+)
 
 
 def find(tx: Connection, prefix: str) -> Sequence[UUID]:
@@ -33,7 +39,7 @@ def of_position(tx: Connection, position_id: UUID) -> Rows:
         *(_of_fill(fill) for fill in views.fills(tx, position=position_id)),
         *(event for position in positions for event in _of_position(position)),
     ]
-    return sorted(told, key=lambda event: event["at"])  # stable: at the same moment causes come before effects
+    return sorted(told, key=lambda event: (event["at"], _RANK.index(event["event"])))
 
 
 def _event(at: datetime, event: str, **says: Any) -> dict[str, Any]:

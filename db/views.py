@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -165,6 +166,14 @@ def _close_blocked(row: Mapping[str, Any]) -> int | None:
 def accounts(tx: Connection) -> Rows:
     """Return the accounts with what they have bound now and at most, reservations included."""
     return _rows(tx, _ACCOUNTS)
+
+
+def loss_latched_on(tx: Connection, account: str) -> date | None:
+    """Return the session in which the account's daily loss stopped entries, None when it is not latched."""
+    day: date | None = tx.execute(
+        text("SELECT loss_latched_on FROM accounts WHERE account = :account"), {"account": account}
+    ).scalar_one()
+    return day
 
 
 def breaches(tx: Connection) -> int:

@@ -1,0 +1,221 @@
+"""What a person does to accounts and positions, written down with name and reason.
+
+Every act works on rows alone, so it holds while streams are away; what it decided leaves through the outbox, here
+or by the next sweep of an actor (:func:`publish` tells which).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from sqlalchemy import Connection
+
+from actors.closing import write_close
+from actors.desk import Desk
+from actors.reconciler import INTERLOCK, Reconciler
+from cli.plain import plain
+from cli.quiet import groups_of
+from db import accounts, orders, outbox, positions, views
+from db.orders import OrderRow
+from db.positions import PositionRow
+from domain.account import TradingState
+from domain.events import AccountStateChanged
+from domain.exits import ExitReason
+from domain.ids import AccountName, fact_id
+from streams.names import Stream
+from streams.publish import publish_many
+from streams.record import FILE_NAME
+from streams.record import record as record_streams
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+
+class NoReason(ValueError):
+    """A lever is pulled with a person's reason, or not at all."""
+
+    exit_code = 2
+
+
+# ---------------------------------------------------------------- trading state
+
+
+def set_states(desk: Desk, names: Sequence[AccountName], state: TradingState, reason: str, by: str) -> Document:
+    """Set the trading state of every account in *names*, all or none; resuming also lifts the daily loss latch.
+
+    Raises:
+        db.accounts.UnknownAccount: one of them is not configured; nothing is changed.
+        NoReason: *reason* is empty, or that of a machine.
+    """
+    _require(reason)
+    with desk.begin() as tx:
+        items = [_set_state(tx, desk, name, state, reason, by) for name in sorted(names)]
+    return {"items": items}
+
+
+def _require(reason: str) -> None:
+    if not reason.strip():
+        raise NoReason("--reason: say why, it is kept with the account")
+    if reason.startswith(INTERLOCK):
+        raise NoReason(f"--reason: what begins with {INTERLOCK!r} is lifted by machines, was {reason!r:.80}")
+
+
+def _set_state(tx: Connection, desk: Desk, name: AccountName, state: TradingState, reason: str, by: str) -> Document:
+    accounts.lock(tx, name)
+    before, _ = accounts.state_of(tx, name)
+    changed = accounts.set_state(tx, name, state, reason, by, desk.clock())
+    released = state is TradingState.ACTIVE and _release_loss(tx, desk, name, reason, by)
+    if changed or released:
+        _announce(tx, desk, name, state, reason, by)
+    return {
+        "account": name,
+        "before": before,
+        "state": state,
+        "reason": reason,
+        "by": by,
+        "changed": changed,
+        "loss_latch_released": released,
+    }
+
+
+def _release_loss(tx: Connection, desk: Desk, name: AccountName, reason: str, by: str) -> bool:
+    if views.loss_latched_on(tx, name) is None:
+        return False
+    accounts.release_loss(tx, name)
+    accounts.record_change(tx, name, desk.clock(), by, "daily loss latch released", reason)
+    return True
+
+
+def _announce(tx: Connection, desk: Desk, name: AccountName, state: TradingState, reason: str, by: str) -> None:
+    now = desk.clock()
+    fact = AccountStateChanged(
+        id=fact_id("state", name, state, now, by, reason),
+        at=now,
+        schema=1,
+        cause=by,
+        origin=desk.origin,
+        account=name,
+        state=state,
+        reason=reason,
+        by=by,
+    )
+    desk.announce(tx, Stream.DECISIONS, fact)
+
+
+# ---------------------------------------------------------------- flatten
+
+
+def flatten(desk: Desk, name: AccountName, reason: str, by: str) -> Document:
+    """Leave every position of the account: nothing opens again, open entries are canceled, each position is closed.
+
+    A halted account stays halted. A close that is under way goes on, and what it leaves is closed after it. An entry
+    that fills while its cancel is under way becomes a position; pull the lever again when ``canceling`` was not
+    empty, or resume.
+
+    Raises:
+        db.accounts.UnknownAccount: it is not configured; nothing is changed.
+        NoReason: *reason* is empty, or that of a machine.
+    """
+    _require(reason)
+    with desk.begin() as tx:
+        accounts.lock(tx, name)
+        before, _ = accounts.state_of(tx, name)
+        state = before if before is TradingState.HALTED else TradingState.REDUCING
+        said = _set_state(tx, desk, name, state, reason, by)
+    with desk.engine.connect() as tx:
+        openings = [row for row in orders.live(tx, name) if row.order.intent.opens and not row.external]
+        held = positions.all_open(tx, name)
+    closing = [_close(desk, row, by) for row in held]
+    canceling = [_cancel(desk, row) for row in openings]
+    document: Document = plain({**said, "canceling": canceling, "closing": closing})
+    return document
+
+
+def _cancel(desk: Desk, row: OrderRow) -> Document:
+    with desk.begin() as tx:
+        orders.ask_cancel(tx, row.order.order_id, desk.clock())
+    unfilled = row.order.qty - row.filled_qty
+    return {"order_id": row.order.order_id, "symbol": row.order.symbol, "unfilled_qty": unfilled}
+
+
+def _close(desk: Desk, seen: PositionRow, by: str) -> Document:
+    """Write a close of all that is held; ``order_id`` is null while another close of ours is live.
+
+    One transaction a position: whoever locks several in another order need not wait for us in a circle.
+    """
+    order = None
+    with desk.begin() as tx:
+        held = positions.lock(tx, seen.position_id) or seen
+        if held.qty:
+            cause = f"flatten by {by}"
+            order = write_close(tx, desk, held, qty=abs(held.qty), reason=ExitReason.MANUAL, cause=cause)
+            positions.mark_triggered(tx, held.position_id, ExitReason.MANUAL, desk.clock())
+    return {
+        "position_id": held.position_id,
+        "symbol": held.symbol,
+        "qty": held.qty,
+        "order_id": order.order_id if order else None,
+    }
+
+
+# ---------------------------------------------------------------- reconcile, record, publish
+
+
+def reconcile(reconciler: Reconciler, *, fix: bool) -> Document:
+    """Compare every account with the brokerage: ``mismatches``, and the accounts that could not be read.
+
+    *fix*: mend at once what this one reading shows; the tracker applies it.
+    """
+    now = reconciler.desk.clock()
+    mismatches: list[Document] = []
+    unread: list[str] = []
+    for name in sorted(reconciler.brokerages):
+        found = reconciler.reconcile(name, now, fix=fix)
+        if found is None:
+            unread.append(name)
+            continue
+        mismatches += [
+            {
+                "account": name,
+                "symbol": difference.symbol,
+                "kind": difference.kind,
+                "rows_qty": difference.rows_qty,
+                "broker_qty": difference.broker_qty,
+                "broker_price": difference.price,
+            }
+            for difference in found
+        ]
+    document: Document = plain({"as_of": now, "mismatches": mismatches, "unread": unread, "fixed": fix})
+    return document
+
+
+def record(client: redis.Redis, partitions: int, folder: Path) -> Document:
+    """Dump every stream but the clock's, which belongs to one recorded day, into *folder* as a fixture.
+
+    Raises:
+        redis.RedisError: the server is away.
+        OSError: the folder cannot be written.
+    """
+    streams = [stream for stream in groups_of(partitions) if stream != Stream.CLOCK]
+    lines = record_streams(client, streams, folder)
+    return {"file": str(folder / FILE_NAME), "entries": lines, "streams": streams}
+
+
+def publish(desk: Desk, client: redis.Redis) -> bool:
+    """Send what the outbox holds; False when streams are away: it stays there, and an actor sends it later."""
+
+    def send(parcels: Sequence[outbox.Parcel]) -> None:
+        publish_many(client, [(p.stream, {"type": p.type.encode(), "body": p.body.encode()}) for p in parcels])
+
+    try:
+        while outbox.drain(desk.engine, send):
+            pass
+    except redis.RedisError as e:
+        log.warning("decided and written, but not announced yet: %s", e)
+        return False
+    return True
