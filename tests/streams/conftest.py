@@ -15,11 +15,13 @@ from dramatiq import Worker
 from streams.clients import writing_client
 from tests.streams.kit import BINARIES, LossyWire, Noted, Server, binary_of
 
+ONLY_NEWEST_WHEN_FAST = {f"test_{name}.py" for name in ("clients", "dead", "publish", "subscriptions", "tasks")}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tasks meet the oldest server in the long run only; facts meet it every time."""
+    """What reading and settling rests on meets the oldest server every time, the rest in the long run."""
     for item in items:
-        if item.path.name == "test_tasks.py" and "redis-6.2" in item.name:
+        if item.path.name in ONLY_NEWEST_WHEN_FAST and "redis-6.2" in item.name:
             item.add_marker(pytest.mark.slow)
 
 
