@@ -69,8 +69,9 @@ class Watched:
         return self.qty > 0
 
     def price_of(self, quote: Quote) -> Decimal | None:
-        """Return the price at which this position could be left, None when that side is missing."""
-        return quote.bid if self.is_long else quote.ask
+        """Return the price at which this position could be left, None when nobody names a positive one."""
+        price = quote.bid if self.is_long else quote.ask
+        return price if price is not None and price.is_finite() and price > 0 else None
 
     def gain_pct(self, price: Decimal) -> Decimal:
         """Return the holder's gain in per cent; a short gains when the price falls."""
