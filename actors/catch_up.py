@@ -30,6 +30,16 @@ class Pending(NamedTuple):
     broker_order_id: str
 
 
+class Stored(NamedTuple):
+    """What our rows hold of an account's executions: the newest one's time, and which lie within OVERLAP before it.
+
+    Without any, *newest* is when the account became ours. Rows decide what is news: what was only published may be lost.
+    """
+
+    newest: datetime
+    keys: frozenset[tuple[str, int]]
+
+
 class Names:
     """Which client order id belongs to a broker order id, as far as somebody told us; bounded, for all threads."""
 
@@ -46,42 +56,41 @@ class Names:
 
 
 class CatchUp:
-    """Catches up on one account, in one thread. *since* is where the first look begins."""
+    """Catches up on one account, in one thread."""
 
     def __init__(
         self,
         account: AccountName,
         brokerage: Brokerage,
         pending: Callable[[], Sequence[tuple[str, str]]],
+        stored: Callable[[], Stored],
         names: Names,
-        since: datetime,
         origin: str,
         wall: Callable[[], datetime],
     ) -> None:
-        self._account, self._brokerage, self._pending, self._names = account, brokerage, pending, names
-        self._newest, self._origin, self._wall = since, origin, wall
-        self._published: dict[tuple[str, int], datetime] = {}
+        self._account, self._brokerage, self._pending, self._stored = account, brokerage, pending, stored
+        self._names, self._origin, self._wall = names, origin, wall
 
-    def look(self) -> tuple[list[Fact], Callable[[], None]]:
-        """Return what may be news, in the order in which it happened, and what to call once it is published.
+    def look(self) -> list[Fact]:
+        """Return what our rows may lack, in the order in which it happened.
 
         Orders are read before executions, so that an end never comes without the executions before it.
 
         Raises:
             BrokerageError: nothing was learned; look again later.
         """
+        stored = self._stored()
         pending = [Pending(*ids) for ids in self._pending()]
         orders = self._orders(pending)
-        executions = self._brokerage.executions(self._from(orders))
+        executions = self._brokerage.executions(_from(stored, orders))
         read_at = self._wall()
         in_doubt = {o.broker_order_id for o in orders}
-        news = [e for e in executions if e.broker_order_id in in_doubt or _key(e) not in self._published]
-        found = [
+        news = [e for e in executions if e.broker_order_id in in_doubt or _key(e) not in stored.keys]
+        return [
             *self._accepted(orders, {p.broker_order_id for p in pending}),
             *(self._filled(e, read_at) for e in news),
             *self._ended(orders),
         ]
-        return found, lambda: self._remember(executions)
 
     def _orders(self, pending: Sequence[Pending]) -> list[BrokerOrder]:
         """Return Alpaca's side of our pending orders; one that it does not know is the executor's matter."""
@@ -98,10 +107,6 @@ class CatchUp:
         if pending.broker_order_id:
             return self._brokerage.order(pending.broker_order_id)
         return self._brokerage.order_by_client_id(pending.client_order_id)
-
-    def _from(self, orders: Sequence[BrokerOrder]) -> datetime:
-        """Reach back to the first pending order with executions: our rows may lack any of them."""
-        return min([self._newest - OVERLAP, *(o.submitted_at for o in orders if o.filled_qty)])
 
     def _accepted(self, orders: Sequence[BrokerOrder], known: set[str]) -> list[Fact]:
         """Tell of an order whose acceptance our rows have not seen: its submitter died, or its event was lost."""
@@ -135,12 +140,10 @@ class CatchUp:
     def _told(self, cause: str) -> Told:
         return Told(account=self._account, cause=cause, origin=self._origin)
 
-    def _remember(self, executions: Sequence[Execution]) -> None:
-        """Not to repeat, at every look, what lies in the overlap."""
-        self._newest = max([self._newest, *(e.at for e in executions)])
-        self._published |= {_key(e): e.at for e in executions}
-        horizon = self._newest - 2 * OVERLAP
-        self._published = {key: at for key, at in self._published.items() if at >= horizon}
+
+def _from(stored: Stored, orders: Sequence[BrokerOrder]) -> datetime:
+    """Reach back to the first pending order with executions: our rows may lack any of them."""
+    return min([stored.newest - OVERLAP, *(o.submitted_at for o in orders if o.filled_qty)])
 
 
 def _key(execution: Execution) -> tuple[str, int]:

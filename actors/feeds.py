@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
 
-from actors.catch_up import CatchUp, Names
+from actors.catch_up import CatchUp, Names, Stored
 from brokerage import facts
 from brokerage.alpaca_feeds import QuoteFeed, option_feed, stock_feed, trade_feed
 from brokerage.endpoints import Endpoints, Keys
@@ -49,11 +49,10 @@ class Publish(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFeed:
-    """One account: *brokerage* belongs to the actor's thread; *since* is where catching up begins."""
+    """One account: *brokerage* belongs to the actor's thread."""
 
     keys: Keys
     brokerage: Brokerage
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +67,8 @@ class Doors:
     wanted: Callable[[], Collection[str]]
     #: The orders that our rows hold for alive: client order id, and broker order id or "".
     pending: Callable[[AccountName], Sequence[tuple[str, str]]]
+    #: The executions that our rows hold.
+    stored: Callable[[AccountName], Stored]
     wall: Callable[[], datetime]
 
 
@@ -178,10 +179,8 @@ class Feeds:
         Raises:
             BrokerageError: it could not be learned.
         """
-        found, published = self._catch_ups[account].look()
-        if found:
+        if found := self._catch_ups[account].look():
             self._doors.publish(Stream.FILLS, found, _source(account), 0)
-        published()
 
     def _try_to_catch_up(self, account: AccountName, now: datetime) -> None:
         self._due.discard(account)  # first, so that a connection made meanwhile is caught up as well
@@ -197,9 +196,9 @@ class Feeds:
             self._next[account] = now + CATCH_UP_EVERY
 
     def _catch_up_of(self, name: AccountName, account: AccountFeed) -> CatchUp:
-        pending = partial(self._doors.pending, name)
-        names, since = self._names[name], account.since
-        return CatchUp(name, account.brokerage, pending, names, since, self._origin, self._doors.wall)
+        pending, stored = partial(self._doors.pending, name), partial(self._doors.stored, name)
+        names, origin, wall = self._names[name], self._origin, self._doors.wall
+        return CatchUp(name, account.brokerage, pending, stored, names, origin, wall)
 
     def _all(self) -> list[FeedThread]:
         return [*self._trades.values(), self._options, self._stocks]

@@ -64,8 +64,6 @@ def _account(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "loss_latched": row["loss_latched_on"] == trading_day(now),
         "reconciled_at": row["reconciled_at"],
         "reconciled_age_s": age_s(row["reconciled_at"], now),
-        "fills_read_to": row["fills_read_to"],
-        "fills_read_age_s": age_s(row["fills_read_to"], now),
     }
 
 

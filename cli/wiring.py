@@ -29,7 +29,7 @@ from actors.runtime import Delivered, Runtime
 from actors.tracker import Tracker
 from cli.origin import origin
 from cli.settings import BadConfiguration, Settings
-from db import accounts, dead_letters, latencies, orders, positions, schema
+from db import accounts, dead_letters, fills, latencies, orders, positions, schema
 from domain.account import TradingState
 from domain.events import Fact, OrderFilled, QuotesTicked
 from domain.ids import AccountName, FactId
@@ -40,6 +40,7 @@ from streams.names import TICKS_MAXLEN, Stream, partition_of, partitioned
 from streams.publish import publish_many
 
 if TYPE_CHECKING:
+    from actors.catch_up import Stored
     from brokerage.budget import RateBudget
     from brokerage.endpoints import Endpoints, Keys
     from brokerage.port import Brokerage
@@ -164,17 +165,15 @@ class Wiring:
         recorded = self.settings.stack.clock == "recorded"
         budgets = self.budgets()
         ports = self.brokerages(budgets)
-        since = self.clock() - timedelta(days=1)
-        with self.engine.connect() as tx:
-            begins = {name: accounts.fills_read_to(tx, name) or since for name in ports}
         feeds = Feeds(
-            {name: AccountFeed(keys=self.keys(name), brokerage=ports[name], since=begins[name]) for name in ports},
+            {name: AccountFeed(keys=self.keys(name), brokerage=ports[name]) for name in ports},
             self.endpoints(),
             Doors(
                 publish=self._publish_fed,
                 bury=self._bury_frame,
                 wanted=self._wanted,
                 pending=self._pending,
+                stored=self._stored,
                 wall=self.desk.wall,
             ),
             self.desk.origin,
@@ -239,6 +238,12 @@ class Wiring:
         with self.engine.connect() as tx:
             live = orders.live(tx, account)
         return [(r.order.client_order_id, r.broker_order_id or "") for r in live if not r.external]
+
+    def _stored(self, account: AccountName) -> Stored:
+        from actors.catch_up import OVERLAP, Stored
+
+        with self.engine.connect() as tx:
+            return Stored(*fills.stored(tx, account, OVERLAP))
 
     # ------------------------------------------------------------ the brokerage
 

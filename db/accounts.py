@@ -34,9 +34,9 @@ def configure(tx: Connection, account: AccountName, limits: Limits, now: datetim
     changed = tx.execute(
         text(
             "INSERT INTO accounts (account, state, state_reason, state_since, max_positions, max_exposure_usd,"
-            " max_daily_loss_usd, max_contracts_per_order)"
+            " max_daily_loss_usd, max_contracts_per_order, ours_since)"
             " VALUES (:account, 'reducing', 'interlock: not reconciled yet', :now, :max_positions, :max_exposure_usd,"
-            " :max_daily_loss_usd, :max_contracts)"
+            " :max_daily_loss_usd, :max_contracts, :now)"
             " ON CONFLICT (account) DO UPDATE SET max_positions = :max_positions,"
             " max_exposure_usd = :max_exposure_usd, max_daily_loss_usd = :max_daily_loss_usd,"
             " max_contracts_per_order = :max_contracts"
@@ -201,21 +201,3 @@ def mark_reconciled(tx: Connection, account: AccountName, account_number: str, n
 def reconciled_at(tx: Connection) -> Mapping[AccountName, datetime | None]:
     rows = tx.execute(text("SELECT account, reconciled_at FROM accounts"))
     return {AccountName(r.account): r.reconciled_at for r in rows}
-
-
-def fills_read_to(tx: Connection, account: AccountName) -> datetime | None:
-    """Return the time up to which executions were read over REST; catch-up goes on from a little before it."""
-    found: datetime | None = tx.execute(
-        text("SELECT fills_read_to FROM accounts WHERE account = :account"), {"account": account}
-    ).scalar_one()
-    return found
-
-
-def set_fills_read_to(tx: Connection, account: AccountName, at: datetime) -> None:
-    tx.execute(
-        text(
-            "UPDATE accounts SET fills_read_to = :at WHERE account = :account"
-            " AND (fills_read_to IS NULL OR fills_read_to < :at)"
-        ),
-        {"account": account, "at": at},
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -89,3 +89,22 @@ def filled_of_order(tx: Connection, order_id: OrderId) -> int:
         text("SELECT coalesce(sum(qty), 0)::integer FROM fills WHERE order_id = :order_id"), {"order_id": order_id}
     ).scalar_one()
     return total
+
+
+def stored(tx: Connection, account: AccountName, overlap: timedelta) -> tuple[datetime, frozenset[tuple[str, int]]]:
+    """Return the time of the newest execution of *account*, and the keys of those up to *overlap* before it.
+
+    Without any execution the time is when the account became ours: what was traded before is not.
+    """
+    newest: datetime = tx.execute(
+        text(
+            "SELECT coalesce((SELECT max(at) FROM fills WHERE account = :account AND source <> 'adjustment'),"
+            " (SELECT ours_since FROM accounts WHERE account = :account))"
+        ),
+        {"account": account},
+    ).scalar_one()
+    rows = tx.execute(
+        text("SELECT broker_order_id, cum_qty FROM fills WHERE account = :account AND at >= :since"),
+        {"account": account, "since": newest - overlap},
+    )
+    return newest, frozenset((r.broker_order_id, r.cum_qty) for r in rows)

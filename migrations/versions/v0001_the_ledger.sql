@@ -16,7 +16,8 @@ CREATE TABLE accounts (
     broker_account_number   text,
     loss_latched_on         date,
     reconciled_at           timestamptz,
-    fills_read_to           timestamptz
+    -- What was traded in it before is not ours to know.
+    ours_since              timestamptz NOT NULL
 );
 
 -- What people and the interlock did to an account, and why. Append-only.
