@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 OPTION_MULTIPLIER: Final = 100
-_OCC: Final = re.compile(r"(?P<root>[A-Z]{1,6})(?P<ymd>\d{6})(?P<right>[CP])(?P<strike>\d{8})")
+_OCC: Final = re.compile(r"(?P<root>[A-Z]{1,6})(?P<ymd>\d{6})(?P<right>[CP])(?P<strike>\d{8})", re.ASCII)
 _TICKER: Final = re.compile(r"[A-Z]{1,5}([./][A-Z]{1,2})?")
 
 
