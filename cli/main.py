@@ -131,6 +131,17 @@ def submit(
     session.show(submitted, lambda d: f"{d['published']} published")
 
 
+@app.command()
+def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Is this installation fit to trade?"""
+    from cli import doctor as examination
+
+    session = _session(ctx, as_json)
+    document = examination.examine(session)
+    session.show(document, examination.render)
+    raise typer.Exit(OK if all(check["ok"] for check in document["checks"]) else NO)
+
+
 @paper_app.command("serve", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def paper_serve(ctx: typer.Context) -> None:
     """Serve the local Alpaca alone: --data DIR [--host H] [--port P] [--control-port C] [--speed N] ..."""

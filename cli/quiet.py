@@ -8,17 +8,17 @@ find all of them empty, with no counter moved in between, mean that nothing is u
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 from sqlalchemy import Engine
 
+from cli.groups import groups_of
 from cli.paper_control import PaperControl
 from cli.wiring import FED_KEY
 from db import outbox
-from streams.names import GROUPS, Stream, partitioned
 from streams.progress import GroupProgress, positions
 
 #: After this long without rest something is stuck, in seconds of the wall.
@@ -40,16 +40,6 @@ class NotQuiet(RuntimeError):
 class _Look:
     busy: str
     counters: tuple[Any, ...]
-
-
-def groups_of(partitions: int) -> dict[str, Sequence[str]]:
-    """Return every stream key and the groups that must have handled it."""
-    whole = {Stream.RECOMMENDATIONS, Stream.DECISIONS, Stream.CLOCK}
-    found: dict[str, Sequence[str]] = {}
-    for stream, groups in GROUPS.items():
-        keys = [str(stream)] if stream in whole else [partitioned(stream, p) for p in range(partitions)]
-        found |= dict.fromkeys(keys, groups)
-    return found
 
 
 class Quiet:
