@@ -90,13 +90,16 @@ def _streams(session: Session) -> Iterator[Check]:
 
 
 def _actors(session: Session) -> Iterator[Check]:
-    """Every actor that ever ran here ran this code and configuration."""
+    """Every actor that is alive runs this code and this configuration, and none of its readers is stuck."""
     with session.engine.connect() as tx:
         beats = heartbeats.all_of(tx)
-    running = {beat["origin"] for beat in beats}
-    yield Check(
-        "versions", running <= {origin(session.settings)}, ", ".join(sorted(running)) or "no actor has run here"
-    )
+    alive = [beat for beat in beats if datetime.now(UTC) - beat["at"] < ALIVE]
+    running = {beat["origin"] for beat in alive}
+    yield Check("versions", running <= {origin(session.settings)}, ", ".join(sorted(running)) or "no actor is running")
+    found = progress(session.redis, groups_of(session.settings.stack.partitions)).groups
+    stuck = [f"{g.stream} for {g.group}" for g in found if (g.oldest_age_ms or 0) > STUCK_MS]
+    detail = ", ".join(stuck) or f"{len(found)} groups, none behind"
+    yield Check("subscriptions", not (alive and stuck), detail)
 
 
 def _credentials(session: Session) -> Iterator[Check]:
