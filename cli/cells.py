@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -16,9 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.desk import NEW_YORK
+from cli.plain import money
 
 UNKNOWN: Final = "unknown"
 
+_PRICE_PLACES: Final = Decimal("0.0001")
 #: Columns that are copied by hand: their cells stay on one line.
 _WHOLE: Final = frozenset({"id", "symbol", "account", "order"})
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -58,6 +60,11 @@ def word(value: Any) -> str:
 def usd(amount: str | None) -> str:
     """Return dollars to the cent with thousands apart."""
     return UNKNOWN if amount is None else f"{Decimal(amount):,.2f}"
+
+
+def price(text: str | None) -> str:
+    """Return a price to four places at most; averages have six."""
+    return UNKNOWN if text is None else money(Decimal(text).quantize(_PRICE_PLACES, rounding=ROUND_HALF_EVEN))
 
 
 def pct(value: str | None) -> str:

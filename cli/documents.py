@@ -17,8 +17,8 @@ import redis
 from sqlalchemy import Connection
 
 from actors.desk import NEW_YORK, Desk, trading_day
-from cli.plain import age_s, plain
 from cli.groups import groups_of
+from cli.plain import age_s, plain
 from cli.report import DECISION, FILL, ORDER, POSITION, only, with_limits
 from db import dead_letters, drift, heartbeats, integrity, sessions, timeline, views
 from db.views import Rows

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.cells import UNKNOWN, age, pct, short, table, usd, used, when, word
+from cli.cells import UNKNOWN, age, pct, price, short, table, usd, used, when, word
 from cli.render_report import left_by, render_report
 
 Document = dict[str, Any]
@@ -43,7 +43,7 @@ def positions(document: Document) -> Table:
             row["account"],
             row["symbol"],
             row["qty"],
-            row["entry_price"],
+            price(row["entry_price"]),
             pct(row["max_favorable_pct"]),
             pct(row["max_adverse_pct"]),
             age(row["age_s"]),
@@ -90,7 +90,7 @@ def fills(document: Document) -> Table:
             row["symbol"],
             row["side"],
             row["qty"],
-            row["price"],
+            price(row["price"]),
             row["source"],
             when(row["at"]),
         )

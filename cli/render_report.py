@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.cells import ms, pct, table, usd, used, word
+from cli.cells import ms, pct, price, table, usd, used, word
 
 Document = dict[str, Any]
 
@@ -22,7 +22,7 @@ def render_report(document: Document) -> Group:
     """Dollars by account, positions with their reasons, refusals with what was seen, the gap, and the verdict."""
     return Group(
         _accounts(document),
-        _positions(document),
+        *(_positions(account["account"], document) for account in document["accounts"]),
         _refusals(document),
         _times(document),
         _verdict(document),
@@ -40,23 +40,24 @@ def _accounts(document: Document) -> Table:
         )
         for account in document["accounts"]
     )
-    columns = ("account", ">realised USD", ">peak positions / limit", ">peak exposure USD / limit", "state")
+    columns = ("account", ">USD made", ">peak positions", ">peak exposure USD", "state")
     return table("Accounts", columns, rows)
 
 
-def _positions(document: Document) -> Table:
-    columns = ("account", "symbol", ">qty", ">entry", ">exit", ">USD", ">best %", ">worst %", "left by")
-    return table("Positions", columns, (_position(row) for row in document["positions"]))
+def _positions(account: str, document: Document) -> Table:
+    """One table an account: what it held at most, or holds still, and why it was left."""
+    columns = ("symbol", ">qty", ">entry", ">exit", ">USD", ">best %", ">worst %", "left by")
+    rows = (_position(row) for row in document["positions"] if row["account"] == account)
+    return table(f"Positions of {account}", columns, rows)
 
 
 def _position(row: Mapping[str, Any]) -> tuple[Any, ...]:
     is_open = row["closed_at"] is None
     return (
-        row["account"],
         row["symbol"],
-        used(row["qty"], row["max_qty"]),
-        row["entry_price"],
-        row["exit_price"] or ("-" if is_open else None),
+        row["qty"] if is_open else row["max_qty"],
+        price(row["entry_price"]),
+        "-" if is_open else price(row["exit_price"]),
         usd(row["realized_pnl_usd"]),
         pct(row["max_favorable_pct"]),
         pct(row["max_adverse_pct"]),

@@ -134,11 +134,11 @@ def test_wrong_usage_changes_nothing(house: House, gapless: Gapless, args: tuple
     assert before == changes(house)
 
 
-def test_a_lever_holds_while_streams_are_away(house: House, tmp_path: Path):
+def test_a_lever_holds_while_streams_are_away(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The row is changed, the fact waits in the outbox, and the answer says that nobody was told yet."""
+    monkeypatch.setattr("streams.publish.RETRY_PAUSES_S", (0.01,))
     acts.set_states(house.desk, [LARGE], TradingState.HALTED, "fire drill", "somebody")
     nowhere = writing_client(f"unix://{tmp_path}/nobody.sock")
-    house.desk.engine.dispose()
 
     assert acts.publish(house.desk, nowhere) is False
     assert ("halted", "fire drill") == state_of(house)
