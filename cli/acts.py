@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from actors.closing import write_close
 from actors.desk import Desk
 from actors.reconciler import INTERLOCK, Reconciler
-from cli.plain import plain
 from cli.groups import groups_of
+from cli.plain import plain
 from db import accounts, orders, outbox, positions, views
 from db.orders import OrderRow
 from db.positions import PositionRow

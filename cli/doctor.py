@@ -13,12 +13,14 @@ from typing import Any, Final
 import redis
 from sqlalchemy import text
 
+from cli.groups import groups_of
 from cli.origin import VERSION, code_hash, origin
 from cli.session import Session
 from cli.settings import BadConfiguration
 from cli.supervisor import CANNOT_SERVE
 from cli.wiring import Wiring
 from db import heartbeats, schema
+from streams.progress import progress
 
 #: Clocks that differ by more than this make ages meaningless, in seconds.
 MAX_SKEW_S: Final = 1.0
