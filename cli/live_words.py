@@ -1,0 +1,124 @@
+"""The words of the live view: contracts, spans, refusals, signed dollars and bars as a trader reads them.
+
+Colours mean something: red is a loss or an alarm, green a gain, yellow a limit that is reached. What is unknown says
+so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from rich.text import Text
+
+from actors.desk import NEW_YORK
+from cli.cells import UNKNOWN
+from domain.instrument import Kind, NotASymbol, Stock, parse_symbol
+
+LOSS, GAIN, LIMIT, QUIET = "red", "green", "yellow", "dim"
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+#: Below this many seconds a span is told in seconds: a minute is too coarse for a position that lived for four.
+_IN_SECONDS: Final = 120
+
+#: What each check looks at, in a trader's words.
+SUBJECTS: Final[Mapping[str, str]] = {
+    "account_is_active": "account",
+    "action_is_permitted": "trade",
+    "strategy_is_known": "strategy",
+    "confidence_is_enough": "confidence",
+    "recommendation_is_fresh": "signal is old:",
+    "market_is_open_for_entries": "time",
+    "symbol_is_named": "contract",
+    "type_matches_symbol": "instrument",
+    "contract_is_tradable": "contract",
+    "contract_is_unexpired": "expiration",
+    "feed_is_alive": "feed silent for",
+    "quote_is_fresh": "quote is old:",
+    "quote_is_two_sided": "quote",
+    "quote_is_uncrossed": "quote crossed:",
+    "spread_is_within_limit": "spread",
+    "quantity_is_at_least_one": "quantity",
+    "contracts_are_within_cap": "contracts",
+    "symbol_is_not_held": "symbol",
+    "direction_is_not_opposed": "opposite",
+    "position_count_is_within_limit": "positions would be",
+    "exposure_is_within_limit": "exposure would be",
+    "buying_power_is_enough": "cost",
+    "daily_loss_is_within_limit": "day's result",
+    "database_wall": "database",
+    "market_is_open": "time",
+    "quantity_is_in_units": "quantity in",
+    "position_is_held": "held",
+    "position_is_not_closing": "position is",
+}
+_BOUNDS: Final = (("<= ", "at most "), (">= ", "at least "), ("> ", "above "), ("< ", "below "))
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_DOLLARS: Final = re.compile(r"\d{4,}\.\d\d\b")
+_UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+
+
+@lru_cache(maxsize=1000)
+def contract(symbol: str) -> str:
+    """Return ``MSFT 20Feb26 400P`` for an option, the ticker for a stock, and what cannot be read as it stands."""
+    try:
+        found = parse_symbol(symbol)
+    except NotASymbol:
+        return symbol
+    if isinstance(found, Stock):
+        return symbol
+    right = "C" if found.kind is Kind.CALL else "P"
+    return f"{found.underlying} {found.expiration:%d%b%y} {found.strike.normalize():f}{right}"
+
+
+def new_york(at: datetime) -> str:
+    return f"{at.astimezone(NEW_YORK):%H:%M:%S}"
+
+
+def span(seconds: float | None) -> str:
+    """Return ``95 s``, ``29 min``, ``3 h 30 min`` or ``2 d 4 h``."""
+    if seconds is None:
+        return UNKNOWN
+    whole = max(0, int(seconds))
+    if whole < _IN_SECONDS:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02} min"
+    return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S} h"
+
+
+def refusal(check: Mapping[str, Any]) -> str:
+    """Say what a failed check saw and what it allows."""
+    subject = SUBJECTS.get(check["gate"], str(check["gate"]).replace("_", " "))
+    return f"{subject} {_readable(check['observed'])}, allowed {_readable(check['allowed'])}"
+
+
+def _readable(text: str) -> str:
+    for sign, words in _BOUNDS:
+        text = text.replace(sign, words)
+    text = _MOMENT.sub(lambda m: new_york(datetime.fromisoformat(m[0])), text)
+    text = _DOLLARS.sub(lambda m: f"{Decimal(m[0]):,}", text)
+    return _UUID.sub(r"\1", text)
+
+
+def gain(amount: Decimal | None, places: int = 2, unit: str = "") -> Text:
+    """Return a signed number: a loss is red, a gain green, none of both plain; unknown says so."""
+    if amount is None:
+        return Text(UNKNOWN, style=QUIET)
+    shown = round(amount, places)
+    style = LOSS if shown < 0 else GAIN if shown > 0 else ""
+    return Text(f"{shown:+,.{places}f}{unit}" if shown else f"{abs(shown):.{places}f}{unit}", style=style)
+
+
+def bar(used: Decimal | int, limit: Decimal | int, width: int, *, ascii_only: bool) -> Text:
+    """Return a bar of *width* cells: full and yellow exactly when the limit is reached; anything used shows a cell."""
+    full, rest = ("#", ".") if ascii_only else ("█", "░")
+    if used >= limit:
+        return Text(full * width, style=LIMIT)
+    cells = min(width - 1, max(1 if used > 0 else 0, int(width * used / limit)))
+    return Text(full * cells + rest * (width - cells))
