@@ -21,8 +21,8 @@ from cli.plain import money
 UNKNOWN: Final = "unknown"
 
 _PRICE_PLACES: Final = Decimal("0.0001")
-#: Columns that are copied by hand: their cells stay on one line.
-_WHOLE: Final = frozenset({"id", "symbol", "account", "order"})
+#: Columns that are copied by hand or read at a glance: their words stay whole.
+_WHOLE: Final = frozenset({"id", "symbol", "account", "order", "status"})
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 #: From this many of the next smaller unit on, the larger unit is used.
 _ENOUGH: Final = 2

@@ -19,11 +19,11 @@ Document = dict[str, Any]
 # ---------------------------------------------------------------- lists
 
 
-def accounts(document: Document) -> Table:
+def accounts(document: Document) -> Group:
     rows = (
         (
             row["account"],
-            f"{row['state']}: {row['state_reason']}",
+            row["state"],
             used(row["positions"], row["limits"]["max_positions"]),
             used(usd(row["exposure_usd"]), usd(row["limits"]["max_exposure_usd"])),
             usd(row["realized_pnl_usd"]),
@@ -32,8 +32,13 @@ def accounts(document: Document) -> Table:
         )
         for row in document["items"]
     )
-    columns = ("account", "state", ">positions", ">exposure USD", ">realised USD", "daily loss", ">reconciled")
-    return table("Accounts", columns, rows)
+    columns = ("account", "state", ">slots", ">exposure USD", ">USD made", "loss", ">reconciled")
+    reasons = (
+        f"{row['account']} is {row['state']} since {when(row['state_since'])}: {row['state_reason']}"
+        for row in document["items"]
+        if row["state"] != "active"
+    )
+    return Group(table("Accounts", columns, rows), *(Text(reason) for reason in reasons))
 
 
 def positions(document: Document) -> Table:
@@ -44,14 +49,13 @@ def positions(document: Document) -> Table:
             row["symbol"],
             row["qty"],
             price(row["entry_price"]),
-            pct(row["max_favorable_pct"]),
-            pct(row["max_adverse_pct"]),
+            f"{pct(row['max_favorable_pct'])} {pct(row['max_adverse_pct'])}",
             age(row["age_s"]),
             left_by(row) if row["state"] in ("open", "closed") else _leaving(row),
         )
         for row in document["items"]
     )
-    columns = ("id", "account", "symbol", ">qty", ">entry", ">best %", ">worst %", ">age", "state")
+    columns = ("id", "account", "symbol", ">qty", ">entry", "best, worst %", ">age", "state")
     return table("Positions", columns, rows)
 
 
@@ -79,7 +83,7 @@ def orders(document: Document) -> Table:
 
 
 def _fate(row: Mapping[str, Any]) -> str:
-    return f"{row['status']} ({row['reject_code']})" if row["reject_code"] else str(row["status"])
+    return f"{row['status']}\n{row['reject_code']}" if row["reject_code"] else str(row["status"])
 
 
 def fills(document: Document) -> Table:

@@ -301,6 +301,32 @@ def test_the_report_for_people_says_first_what_a_trader_asks(
     assert out.index("Accounts") < out.index("Positions") < out.index("Decisions") < out.index("digest")
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("report",), ("target", "open")),
+        (("positions",), ("open", "closing")),
+        (("orders",), ("accepted",)),
+        (("accounts",), ("active",)),
+    ],
+)
+def test_eighty_columns_are_enough_to_read_the_state(
+    house: House,
+    gapless: Gapless,
+    command: tuple[str, ...],
+    said: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A pipe or a small terminal: the last column is still there, in whole words."""
+    monkeypatch.setenv("COLUMNS", "80")
+    a_day(house)
+    house.tick(BBB, "5.25")
+    out = gapless(*command).out
+
+    assert [word for word in said if word not in out] == []
+    assert [] == [line for line in out.splitlines() if len(line.rstrip()) > 80]
+
+
 def test_nothing_in_a_reason_is_taken_for_markup(gapless: Gapless, monkeypatch: pytest.MonkeyPatch):
     """Square brackets in what a person typed are shown as typed."""
     monkeypatch.setenv("COLUMNS", "160")
