@@ -33,7 +33,7 @@ class Pending(NamedTuple):
 class Stored(NamedTuple):
     """What our rows hold of an account's executions: the newest one's time, and which lie within OVERLAP before it.
 
-    Without any, *newest* is when the account became ours. Rows decide what is news: what was only published may be lost.
+    Without any, *newest* is when the account became ours. Rows decide what is news: what was published may be lost.
     """
 
     newest: datetime

@@ -22,6 +22,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 #: The lease under which the running handler reads its partition; set by the runtime around each call.
 held_lease: ContextVar[Lease | None] = ContextVar("held_lease", default=None)
+#: Whether the running handler has put anything into the outbox: without it there is nothing to publish.
+announced: ContextVar[bool] = ContextVar("announced", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Desk:
         fields = encode(fact)
         parcel = outbox.Parcel(stream=key, fact_id=fact.id, type=fields["type"].decode(), body=fields["body"].decode())
         outbox.put(tx, parcel)
+        announced.set(True)
 
 
 def trading_day(now: datetime) -> date:

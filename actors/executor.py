@@ -249,9 +249,10 @@ class Executor:
     def sweep(self, now: datetime) -> None:
         """On a timer: pursue orders that were left behind; cancel openings past their time or of halted accounts."""
         with self.desk.engine.connect() as tx:
-            live = orders.live(tx)
-            halted = {name for name in accounts.names(tx) if accounts.state_of(tx, name)[0] is TradingState.HALTED}
-        for row in (r for r in live if not r.external and r.order.intent.opens is self.opens):
+            live = [r for r in orders.live(tx) if not r.external and r.order.intent.opens is self.opens]
+            named = {row.order.account for row in live}
+            halted = {name for name in named if accounts.state_of(tx, name)[0] is TradingState.HALTED}
+        for row in live:
             with self._turn:
                 self._sweep_one(row, now - row.order.approved_at, row.order.account in halted)
 

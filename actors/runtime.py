@@ -18,7 +18,7 @@ from dramatiq import Worker
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from actors.clocks import Clock, WallClock
-from actors.desk import Desk, held_lease
+from actors.desk import Desk, announced, held_lease
 from actors.gate import UnknownAccounts
 from actors.keeper import Keeper
 from brokerage.port import BrokerageUnavailable
@@ -46,6 +46,8 @@ TRANSIENT: Final = (
     redis.ConnectionError,
     redis.TimeoutError,
 )
+#: How long a fact that was decided can wait because its decider died before publishing it.
+SWEEP_EVERY_S: Final = 2.0
 HEARTBEAT_EVERY: Final = timedelta(seconds=5)
 EACH_MOVE: Final = timedelta(seconds=1)
 #: How long a stop waits for handlers that are at work.
@@ -148,6 +150,7 @@ class Runtime:
         self._worker = Worker(self._broker, worker_threads=max(self._readers, 1), worker_timeout=self.block_ms)
         self._worker.start()
         self._thread("heartbeat", self._beat)
+        self._thread("outbox sweep", self._sweep)
 
     def stop(self) -> None:
         """Stop reading, let handlers finish, give leases back."""
@@ -199,9 +202,22 @@ class Runtime:
         self._broker.subscribe(subscription, run, classify=classify, on_dead=self.on_dead)
 
     def publish(self) -> None:
-        """Send what was decided; a crash before this leaves it in the outbox, and the next drain sends it."""
+        """Send what the running handler decided; what a crash leaves in the outbox is sent by the sweep."""
+        if announced.get():
+            self._drain()
+            announced.set(False)
+
+    def _drain(self) -> None:
         while outbox.drain(self.desk.engine, self._send):
             pass
+
+    def _sweep(self) -> None:
+        """Publish what nobody came to publish: its decider died after the commit."""
+        while not self._stop.wait(SWEEP_EVERY_S):
+            try:
+                self._drain()
+            except TRANSIENT as e:
+                log.warning("the outbox waits: %s", e)
 
     def _send(self, parcels: Sequence[outbox.Parcel]) -> None:
         publish_many(self.client, [(p.stream, {"type": p.type.encode(), "body": p.body.encode()}) for p in parcels])
