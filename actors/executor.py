@@ -133,13 +133,14 @@ class Executor:
         """Cancel what is left of the opening, clamp to what the brokerage holds, send."""
         self._end_openings(row)
         held = self._brokerage(row).position(row.order.symbol)
-        available = 0 if held is None or held.qty * _direction(row) >= 0 else held.available_qty
+        ours = held is not None and held.qty * _direction(row) < 0
+        available = held.available_qty if held is not None and ours else 0
         if available >= row.order.qty:
             self._send(row)
         elif available > 0:
             self._shrink(row, available)
         else:
-            code = "not_held" if held is None else "held_by_other_orders"
+            code = "held_by_other_orders" if ours else "not_held"
             self._end(row, OrderStatus.REJECTED, code=code, message=f"the brokerage has {held} to close")
 
     def _end_openings(self, row: OrderRow) -> None:

@@ -11,13 +11,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 _TWO_DIGITS: Final = 2
+#: What the column holds: 11 days. A recording that is played long after its day measures years.
+_LONGEST_MS: Final = 9.9e8
 
 
 def bucket(ms: float) -> Decimal:
-    """Return the upper edge of the bucket that *ms* falls in: 12.34 is in the bucket up to 13."""
+    """Return the upper edge of the bucket that *ms* falls in: 12.34 is in the bucket up to 13, a year in the last."""
     with localcontext() as context:
         context.prec, context.rounding = _TWO_DIGITS, ROUND_UP
-        return +Decimal(max(ms, 0.001))
+        return +Decimal(min(max(ms, 0.001), _LONGEST_MS))
 
 
 def add(tx: Connection, name: str, measured_ms: Iterable[float]) -> None:
