@@ -1,0 +1,111 @@
+"""What the old system sent, and what ours sends, to a brokerage that keeps its own book: R21 to R24 over HTTP."""
+
+# ruff: noqa: N802 - a test is named after its row
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from db import orders
+from domain.events import Side
+from domain.orders import OrderStatus
+from tests.factories import LARGE
+from tests.incidents.at_paper import MARGIN, AtPaper
+from tests.paper.days import CALL, PUT, STOCK
+
+
+def test_R21_selling_the_underlying_is_refused_or_seen(at_paper: AtPaper):
+    """
+    The old close, a plain sale of the ticker: a cash account is refused; in an account that may sell
+    short it becomes a short, which the reconciler finds. Ours sells the contract and leaves nothing.
+    """
+    for account in (LARGE, MARGIN):
+        at_paper.hold(f"rec-{account}", CALL, 3, accounts=(account,))
+    assert () == at_paper.reconciler.reconcile(MARGIN, at_paper.now())
+
+    refused, _ = at_paper.paper.submit(LARGE, symbol=STOCK, side="sell", qty=3)
+    short, body = at_paper.paper.submit(MARGIN, symbol=STOCK, side="sell", qty=3)
+
+    assert (403, 200, "sell_to_open") == (refused, short, body["position_intent"])
+    found = at_paper.reconciler.reconcile(MARGIN, at_paper.now())
+    assert found is not None
+    assert [(STOCK, "broker_only", 0, -3)] == [(d.symbol, d.kind, d.rows_qty, d.broker_qty) for d in found]
+
+    at_paper.exits.handle(at_paper.trigger(CALL, "0.50"))
+    ours = [r["body"] for r in at_paper.posted() if "-" in r["body"].get("client_order_id", "")]
+    assert {CALL} == {body["symbol"] for body in ours}
+
+
+def test_R22_a_close_that_loses_the_race_is_recorded_and_reconciled(at_paper: AtPaper):
+    """
+    The brokerage liquidates between our look and our close: 422 with code 42210000 ends the order, it
+    is not repeated without an intent, and the brokerage's own execution closes the position.
+    """
+    at_paper.hold(qty=3)
+    close = at_paper.trigger(CALL, "0.50")
+    brokerage = at_paper.brokerages[LARGE]
+    look = brokerage.position
+
+    def look_then_lose(symbol: str) -> object:
+        found = look(symbol)
+        at_paper.paper.control("POST", "/close", account=LARGE, symbol=CALL, qty=3)
+        return found
+
+    brokerage.position = look_then_lose  # type: ignore[method-assign, assignment]
+    at_paper.exits.handle(close)
+    brokerage.position = look  # type: ignore[method-assign]
+
+    with at_paper.engine.connect() as tx:
+        row = orders.get(tx, close.order_id)
+    assert OrderStatus.REJECTED is row.status
+    sells = [r for r in at_paper.posted() if r["body"]["side"] == Side.SELL]
+    assert [("sell_to_close", 422)] == [(r["body"]["position_intent"], r["status"]) for r in sells]
+    assert 42210000 == json.loads(sells[0]["reply"])["code"]
+
+    at_paper.catch_up()
+    at_paper.exit.handle_timer(at_paper.now() + timedelta(seconds=60))
+    at_paper.publish()
+    assert () == at_paper.reconciler.reconcile(LARGE, at_paper.now())
+    assert close == at_paper.approved[-1]
+
+
+def test_R23_a_sale_without_intent_while_flat_is_an_opening(at_paper: AtPaper):
+    """What happened when the intent was left out: tiny lacks the cash for a secured put; large would be short."""
+    status, body = at_paper.paper.submit("tiny", symbol=PUT, side="sell", qty=1)
+
+    assert (403, 40310000) == (status, body["code"])
+    assert body["message"].startswith("insufficient options buying power for cash-secured put (required: 10000")
+
+
+def test_R23_closing_while_flat_sends_nothing(at_paper: AtPaper):
+    """The brokerage holds nothing any more: our close ends as not_held without a single order over the wire."""
+    at_paper.hold(qty=3)
+    at_paper.paper.control("POST", "/close", account=LARGE, symbol=CALL, qty=3)
+
+    close = at_paper.trigger(CALL, "0.50")
+    at_paper.exits.handle(close)
+
+    assert [] == [r for r in at_paper.posted() if r["body"]["side"] == Side.SELL]
+    with at_paper.engine.connect() as tx:
+        code = tx.execute(
+            text("SELECT reject_code FROM orders WHERE order_id = :o"), {"o": close.order_id}
+        ).scalar_one()
+    assert "not_held" == code
+
+
+def test_R24_every_order_on_the_wire_is_whole_and_explicit(at_paper: AtPaper):
+    """An entry and a close as they were posted: whole quantity, day, explicit intent, order class simple."""
+    at_paper.hold(qty=3)
+    at_paper.exits.handle(at_paper.trigger(CALL, "0.50"))
+
+    bodies = [request["body"] for request in at_paper.posted()]
+
+    entry, close = ({k: v for k, v in body.items() if k != "client_order_id"} for body in bodies)
+    common = {"symbol": CALL, "qty": "3", "time_in_force": "day", "order_class": "simple"}
+    opens = {"side": "buy", "position_intent": "buy_to_open", "type": "limit", "limit_price": "1.10"}
+    assert common | opens == entry
+    assert common | {"side": "sell", "position_intent": "sell_to_close", "type": "market"} == close
+    assert 2 == len({body["client_order_id"] for body in bodies})
