@@ -29,6 +29,7 @@ def write_close(
     """Write and announce a close of *qty* units; None while another close of ours is live.
 
     The position must be locked by the caller. What is unfilled of its opening order is asked to be canceled first.
+    A close of the whole position is pursued until nothing is left; a SELL of a part leaves the rest to its rules.
     """
     live = orders.live_of_position(tx, position.position_id)
     if any(not row.order.intent.opens and not row.external for row in live):
@@ -48,7 +49,8 @@ def write_close(
         now,
     )
     orders.insert(tx, order, position.strategy)
-    positions.mark_triggered(tx, position.position_id, reason, now)
+    if qty == abs(position.qty):
+        positions.mark_triggered(tx, position.position_id, reason, now)
     desk.announce(tx, Stream.EXITS, approved(order, cause, desk.origin), order.account)
     return order
 

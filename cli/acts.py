@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from actors.closing import write_close
 from actors.desk import Desk
 from actors.reconciler import INTERLOCK, Reconciler
+from actors.tracker import PolicyOf
 from cli.groups import groups_of
 from cli.plain import plain
 from db import accounts, orders, outbox, positions, views
@@ -110,12 +111,11 @@ def _announce(tx: Connection, desk: Desk, name: AccountName, state: TradingState
 # ---------------------------------------------------------------- flatten
 
 
-def flatten(desk: Desk, name: AccountName, reason: str, by: str) -> Document:
+def flatten(desk: Desk, name: AccountName, reason: str, by: str, policy_of: PolicyOf) -> Document:
     """Leave every position of the account: nothing opens again, open entries are canceled, each position is closed.
 
     A halted account stays halted. A close that is under way goes on, and what it leaves is closed after it. An entry
-    that fills while its cancel is under way becomes a position; pull the lever again when ``canceling`` was not
-    empty, or resume.
+    that fills while its cancel is under way is closed as soon as it is a position.
 
     Raises:
         db.accounts.UnknownAccount: it is not configured; nothing is changed.
@@ -131,13 +131,16 @@ def flatten(desk: Desk, name: AccountName, reason: str, by: str) -> Document:
         openings = [row for row in orders.live(tx, name) if row.order.intent.opens and not row.external]
         held = positions.all_open(tx, name)
     closing = [_close(desk, row, by) for row in held]
-    canceling = [_cancel(desk, row) for row in openings]
+    canceling = [_cancel(desk, row, policy_of) for row in openings]
     document: Document = plain({**said, "canceling": canceling, "closing": closing})
     return document
 
 
-def _cancel(desk: Desk, row: OrderRow) -> Document:
+def _cancel(desk: Desk, row: OrderRow, policy_of: PolicyOf) -> Document:
+    """Ask for the end of an opening order, and let whatever it still fills be left at once."""
     with desk.begin() as tx:
+        positions.plan(tx, row.order.position_id, policy_of(row.strategy, row.kind))
+        positions.mark_triggered(tx, row.order.position_id, ExitReason.MANUAL, desk.clock())
         orders.ask_cancel(tx, row.order.order_id, desk.clock())
     unfilled = row.order.qty - row.filled_qty
     return {"order_id": row.order.order_id, "symbol": row.order.symbol, "unfilled_qty": unfilled}

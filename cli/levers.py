@@ -104,7 +104,7 @@ def flatten(
     typed = confirm if confirm is not None else typer.prompt(f"Type {name} to close all it holds", err=True)
     if typed != name:
         raise typer.BadParameter(f"confirm: {name!r} is expected, was {typed!r}; nothing was done")
-    document = acts.flatten(session.desk, name, reason, session.person)
+    document = acts.flatten(session.desk, name, reason, session.person, session.settings.policy_of)
     session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.flattened)
 
 

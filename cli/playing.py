@@ -15,6 +15,7 @@ from cli.report import report
 from cli.run import Stack, replay, run_at_alpaca, run_recorded, shipped_days, speed_of_shipped, without_servers
 from cli.session import Session
 from cli.settings import BadConfiguration, Settings
+from db.views import one_moment
 
 DONE, NO = 0, 1
 
@@ -71,7 +72,7 @@ def _speed(text: str) -> float | None:
 
 
 def _report(stack: Stack) -> dict[str, Any]:
-    with stack.engine.connect() as tx:
+    with one_moment(stack.engine) as tx:
         return report(tx)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis
 from rich.console import Console
@@ -28,6 +29,9 @@ from db.embedded import Postgres, find_postgres
 from db.unprivileged import identity
 from streams.clients import writing_client
 from streams.embedded import Valkey, find_valkey
+
+#: How wide tables are where no terminal says it.
+PIPE_COLUMNS: Final = 100
 
 
 class Unreachable(Exception):
@@ -87,23 +91,26 @@ class Session:
         return make_desk(self.settings, self.engine, self.clock)
 
     def clock(self) -> datetime:
-        """Return the ledger's time: of the recorded day that it holds, else the wall's."""
+        """Return the time of the recorded day that the ledger holds, else the wall's; people act without streams too."""
         try:
             return RecordedClock(self.redis)()
-        except RuntimeError:
+        except (RuntimeError, Unreachable, redis.RedisError):
             return WallClock()()
 
     @property
     def person(self) -> str:
-        """Who is asking, for the audit."""
-        return getpass.getuser()
+        """Who is asking, for the audit; a user without a name is a number."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"uid {os.getuid()}"
 
     def show(self, document: dict[str, Any], render: Callable[[dict[str, Any]], Any]) -> None:
         """Answer: one JSON document on stdout, or what *render* makes of it for people."""
         if self.json:
             sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=1) + "\n")
         else:
-            Console().print(render(document))
+            Console(width=_columns()).print(render(document))
 
     def close(self) -> None:
         if self._engine is not None:
@@ -132,6 +139,11 @@ class Session:
             return _running_servers(folder)
         servers = self._stack.enter_context(ledger.serving(folder))
         return servers.redis_url, servers.database_url
+
+
+def _columns() -> int | None:
+    """Return the width of a pipe, unless a terminal or the environment says it."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLUMNS
 
 
 def _running_servers(folder: Path) -> tuple[str, str]:

@@ -65,7 +65,8 @@ def of_position(tx: Connection, position_id: PositionId | UUID) -> Sequence[Fill
     """Return every fill of the position, in any order: the fold sorts them."""
     rows = tx.execute(
         text(
-            "SELECT fill_id, broker_order_id, cum_qty, side, qty, price, at FROM fills WHERE position_id = :position_id"
+            "SELECT fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at"
+            " FROM fills f JOIN orders USING (order_id) WHERE f.position_id = :position_id"
         ),
         {"position_id": position_id},
     )
@@ -75,6 +76,7 @@ def of_position(tx: Connection, position_id: PositionId | UUID) -> Sequence[Fill
             broker_order_id=r.broker_order_id,
             cum_qty=r.cum_qty,
             side=Side(r.side),
+            opens=r.opening,
             qty=r.qty,
             price=None if r.price is None else Decimal(r.price),
             at=r.at,

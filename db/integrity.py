@@ -55,13 +55,19 @@ def mismatches(tx: Connection) -> list[Mismatch]:
 def _fills(tx: Connection) -> Mapping[UUID, Sequence[Fill]]:
     """Return every fill by its position."""
     found: dict[UUID, list[Fill]] = defaultdict(list)
-    rows = tx.execute(text("SELECT position_id, fill_id, broker_order_id, cum_qty, side, qty, price, at FROM fills"))
+    rows = tx.execute(
+        text(
+            "SELECT f.position_id, fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at"
+            " FROM fills f JOIN orders USING (order_id)"
+        )
+    )
     for r in rows:
         fill = Fill(
             fill_id=FillId(r.fill_id),
             broker_order_id=r.broker_order_id,
             cum_qty=r.cum_qty,
             side=Side(r.side),
+            opens=r.opening,
             qty=r.qty,
             price=r.price,
             at=r.at,

@@ -1,7 +1,8 @@
 """A position is a fold over its fills.
 
 The fills are sorted before they are folded, so neither the order in which they arrive nor
-a duplicate (the caller stores each fill once) can change the result.
+a duplicate (the caller stores each fill once) can change the result. Of two at the same
+instant the one that opens comes first: nothing can be closed before it is there.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from domain.money import average_price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution: *qty* units at *price* dollars per share."""
+    """One execution: *qty* units at *price* dollars per share; *opens* says whether its order opens or closes."""
 
     fill_id: FillId
     broker_order_id: str
     cum_qty: int
     side: Side
+    opens: bool
     qty: int
     price: Decimal | None
     at: datetime
@@ -68,7 +70,7 @@ def fold(fills: Iterable[Fill], multiplier: int) -> Holding:
     Raises:
         ValueError: there is no fill.
     """
-    ordered = sorted(fills, key=lambda f: (f.at, f.broker_order_id, f.cum_qty))
+    ordered = sorted(fills, key=lambda f: (f.at, not f.opens, f.broker_order_id, f.cum_qty))
     if not ordered:
         raise ValueError("fills: a position without a fill is no position")
     sums = _Sums()

@@ -138,6 +138,7 @@ def fill(tx: Connection, order: Order, qty: int, cum: int, **over: Any) -> bool:
         "broker_order_id": broker_order_id,
         "cum_qty": cum,
         "side": order.side,
+        "opens": order.intent.opens,
         "qty": qty,
         "price": Decimal("7.10"),
         "at": NOON,

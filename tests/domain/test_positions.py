@@ -29,6 +29,7 @@ def fills_of(*trades: tuple[int, str | None]) -> list[Fill]:
             broker_order_id=f"order-{number:03}",
             cum_qty=abs(qty),
             side=Side.BUY if qty > 0 else Side.SELL,
+            opens=qty * trades[0][0] > 0,
             qty=abs(qty),
             price=None if price is None else Decimal(price),
             at=NOON + number * timedelta(seconds=1),
