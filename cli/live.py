@@ -119,7 +119,8 @@ class LiveView:
         warnings = [record for record in self.records if record.levelno >= logging.WARNING]
         if warnings:
             said = warnings[-1].getMessage().partition("\n")[0]
-            notes.append(Text(f"{len(warnings)} warnings logged, the last: {said}", style=LIMIT))
+            logged = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
+            notes.append(Text(f"{logged} logged, the last: {said}", style=LIMIT))
         return notes
 
     def _safely(self, act: Callable[[], None]) -> None:

@@ -52,6 +52,7 @@ class Held:
     """An open position with its mark: the side that a close would trade at, None when it is not known.
 
     *no_price* then says what is missing. *pnl_usd* and *pnl_pct* are of what is held now, against its entry price.
+    *leaving* is empty unless something has decided to close it.
     """
 
     account: str
@@ -64,7 +65,7 @@ class Held:
     pnl_usd: Decimal | None
     pnl_pct: Decimal | None
     held_s: float
-    state: str
+    leaving: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,15 +213,17 @@ def _held(row: Row, quote: Quote | None, now: datetime) -> Held:
         pnl_usd=None if price is None else (price - entry) * qty * row["multiplier"],
         pnl_pct=None if price is None else change_pct(entry, price) * (1 if qty > 0 else -1),
         held_s=row["age_s"],
-        state=_state(row),
+        leaving=_leaving(row),
     )
 
 
-def _state(row: Row) -> str:
-    rule = str(row["triggered_rule"] or "").replace("_", " ")
-    if row["close_blocked"] is not None:
-        return f"{rule}: tried {row['close_blocked']} x"
-    return f"{row['state']}: {rule}" if rule else str(row["state"])
+def _leaving(row: Row) -> str:
+    """Return the rule that closes the position, with the number of tries once the first was in vain."""
+    if row["triggered_rule"] is None:
+        return "closing" if row["state"] == "closing" else ""
+    rule = str(row["triggered_rule"]).replace("_", " ")
+    tries = row["close_blocked"] or 0
+    return f"{rule} {tries} x" if tries > 1 else rule
 
 
 def _accounts(tx: Connection, held: Sequence[Held], now: datetime, since: datetime) -> list[Account]:

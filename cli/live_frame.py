@@ -65,8 +65,9 @@ def panel_lines(lines: int) -> dict[str, int]:
     """Share *lines* out: first the least to each panel while it fits, then the usual, then the rest in turn."""
     given: dict[str, int] = {}
     for name, (least, _) in _LINES.items():
-        if lines - sum(given.values()) >= least:
-            given[name] = least
+        if lines - sum(given.values()) < least:
+            break
+        given[name] = least
     spare = max(0, lines) - sum(given.values())
     for name in given:
         more = min(spare, _LINES[name][1] - given[name])
@@ -100,7 +101,8 @@ def session_words(snap: Snapshot) -> str:
     if session["closes_in_s"] is not None:
         return f"open, closes in {span(session['closes_in_s'])}"
     if session["next_open"] is not None:
-        return f"{session['state']}, opens in {span((session['next_open'] - snap.now).total_seconds())}"
+        before = "" if session["state"] == "before the open" else f"{session['state']}, "
+        return f"{before}opens in {span((session['next_open'] - snap.now).total_seconds())}"
     return "session unknown" if session["state"] == "unknown" else str(session["state"])
 
 
@@ -137,7 +139,7 @@ def _account(account: Account, snap: Snapshot, look: Look) -> list[Text]:
 def _positions(snap: Snapshot, look: Look, lines: int) -> Table:
     table = _table(f"Open positions {len(snap.positions)}", _name_width(snap) + 1 + _CONTRACT)
     _columns(table, ">qty:5", *([">entry:8"] if look.wide else []), ">mark:8", *([">quoted:7"] if look.wide else []))
-    _columns(table, ">USD:10", ">%:7", *([">held:10"] if look.wide else [">held:7"]), "")
+    _columns(table, ">USD:10", ">%:7", ">held:7", "leaving")
     return _filled(table, lines - 1, [_position(held, snap, look) for held in snap.positions])
 
 
@@ -153,7 +155,7 @@ def _position(held: Held, snap: Snapshot, look: Look) -> list[Text]:
         gain(held.pnl_usd),
         gain(held.pnl_pct, 1),
         Text(span(held.held_s)),
-        Text("" if held.state == "open" else held.state),
+        Text(held.leaving),
     ]
 
 
@@ -206,29 +208,34 @@ def _closed(snap: Snapshot, look: Look, lines: int) -> Table:
     table = _table(f"Closed  {snap.counts['closed']} today", _TIME + 1 + _name_width(snap) + 1 + _CONTRACT)
     if look.wide:
         _columns(table, ">qty:4", ">entry:8", ">exit:8")
-    _columns(table, ">USD:10", ">%:7", "by:11", *([">held:7"] if look.wide else []), "")
+    _columns(table, ">USD:10", ">%:7", "by:11", "held")
     return _filled(table, lines - 1, [_left(row, snap, look) for row in snap.closed], newest_first=True)
 
 
 def _left(row: Mapping[str, Any], snap: Snapshot, look: Look) -> list[Text]:
     leaving = Text("unknown", style=QUIET) if row["exit_price"] is None else Text(f"{row['exit_price']:,.2f}")
     prices = [Text(str(row["max_qty"])), Text(f"{row['entry_price']:,.2f}"), leaving] if look.wide else []
-    held = [Text(span((row["closed_at"] - row["opened_at"]).total_seconds()))] if look.wide else []
+    held = Text(span((row["closed_at"] - row["opened_at"]).total_seconds()))
     result = [gain(row["realized_pnl_usd"]), gain(row["pnl_pct"], 1)]
     why = Text(row["exit_reason"].replace("_", " "))
-    return [_where(row["account"], row["symbol"], snap, new_york(row["closed_at"])), *prices, *result, why, *held]
+    return [_where(row["account"], row["symbol"], snap, new_york(row["closed_at"])), *prices, *result, why, held]
 
 
 # ---------------------------------------------------------------- the foot
 
 
 def _foot(snap: Snapshot, notes: Sequence[Text]) -> Iterator[Text]:
-    gap = " / ".join("unknown" if snap.gap_ms[p] is None else f"{snap.gap_ms[p]:,.0f}" for p in ("p50", "p99", "max"))
-    measured = f"fill to position {gap} ms (p50 / p99 / max)"
-    yield _one_line(Text.assemble(_lag(snap), "   ", measured))
+    yield _one_line(Text.assemble(_lag(snap), "   ", _gap(snap.gap_ms)))
     troubles = [*notes, *_troubles(snap)]
     calm = Text("no breach, no drift, no dead letter", style=QUIET)
     yield _one_line(Text("   ").join(troubles) if troubles else calm)
+
+
+def _gap(gap_ms: Mapping[str, float | None]) -> str:
+    times = [gap_ms[p] for p in ("p50", "p99", "max")]
+    if None in times:
+        return "fill to position: nothing measured yet"
+    return f"fill to position {' / '.join(f'{ms:,.0f}' for ms in times)} ms (p50 / p99 / max)"
 
 
 def _one_line(line: Text) -> Text:

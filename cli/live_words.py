@@ -58,6 +58,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
 _BOUNDS: Final = (("<= ", "at most "), (">= ", "at least "), ("> ", "above "), ("< ", "below "))
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _DOLLARS: Final = re.compile(r"\d{4,}\.\d\d\b")
+_SECONDS: Final = re.compile(r"\b(\d{3,})(\.\d+)? s\b")
 _UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 
@@ -79,7 +80,7 @@ def new_york(at: datetime) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return ``95 s``, ``29 min``, ``3 h 30 min`` or ``2 d 4 h``."""
+    """Return ``95 s``, ``29 min``, ``3:30 h`` or ``2 d 4 h``."""
     if seconds is None:
         return UNKNOWN
     whole = max(0, int(seconds))
@@ -88,7 +89,7 @@ def span(seconds: float | None) -> str:
     if whole < _HOUR_S:
         return f"{whole // _MINUTE_S} min"
     if whole < _DAY_S:
-        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02} min"
+        return f"{whole // _HOUR_S}:{whole % _HOUR_S // _MINUTE_S:02} h"
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S} h"
 
 
@@ -103,6 +104,7 @@ def _readable(text: str) -> str:
         text = text.replace(sign, words)
     text = _MOMENT.sub(lambda m: new_york(datetime.fromisoformat(m[0])), text)
     text = _DOLLARS.sub(lambda m: f"{Decimal(m[0]):,}", text)
+    text = _SECONDS.sub(lambda m: span(int(m[1])), text)
     return _UUID.sub(r"\1", text)
 
 
