@@ -58,6 +58,16 @@ def test_a_second_buy_averages_the_entry():
     assert after(0) == holding.opened_at
 
 
+def test_what_opens_comes_before_what_closes_at_the_same_instant():
+    """On a recorded clock both have one time; the brokerage's ids say nothing about their order."""
+    opening, closing = fills_of((10, "7.20"), (-10, None))
+    closing = replace(closing, at=opening.at, broker_order_id="order-000-before")
+
+    holding = fold([closing, opening], HUNDRED)
+
+    assert (0, Decimal("7.20"), None) == (holding.qty, holding.entry_price, holding.realized_pnl_usd)
+
+
 def test_a_partial_close_keeps_the_entry_and_realises_its_share():
     """4 of 10 leave with 1.00 of gain each: 400 dollars; the six that stay cost what they cost."""
     holding = held((10, "7.20"), (-4, "8.20"))
