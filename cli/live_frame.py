@@ -200,8 +200,8 @@ def _approved(row: Mapping[str, Any]) -> str:
 def _refused(row: Mapping[str, Any], look: Look) -> Text:
     """The number of reasons stands first: it survives when the line is cut."""
     reasons = [refusal(check) for check in row["refusals"]]
-    number = f"refused ({len(reasons)}): " if len(reasons) > 1 else "refused: "
-    return Text(number if look.wide else number.replace("refused", "no")).append("; ".join(reasons))
+    number = f"({len(reasons)}) " if len(reasons) > 1 else ""
+    return Text(f"{'refused: ' if look.wide else ''}{number}{'; '.join(reasons)}")
 
 
 def _closed(snap: Snapshot, look: Look, lines: int) -> Table:

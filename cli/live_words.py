@@ -55,7 +55,8 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "position_is_held": "held",
     "position_is_not_closing": "position is",
 }
-_BOUNDS: Final = (("<= ", "at most "), (">= ", "at least "), ("> ", "above "), ("< ", "below "))
+#: How a bound begins in a check, and in words; anything else is "allowed".
+_BOUNDS: Final = (("<= ", "limit "), (">= ", "needs "), ("> ", "needs more than "))
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _DOLLARS: Final = re.compile(r"\d{4,}\.\d\d\b")
 _SECONDS: Final = re.compile(r"\b(\d{3,})(\.\d+)? s\b")
@@ -96,12 +97,17 @@ def span(seconds: float | None) -> str:
 def refusal(check: Mapping[str, Any]) -> str:
     """Say what a failed check saw and what it allows."""
     subject = SUBJECTS.get(check["gate"], str(check["gate"]).replace("_", " "))
-    return f"{subject} {_readable(check['observed'])}, allowed {_readable(check['allowed'])}"
+    return f"{subject} {_readable(check['observed'])}, {_allowed(check['allowed'])}"
+
+
+def _allowed(text: str) -> str:
+    for sign, words in _BOUNDS:
+        if text.startswith(sign):
+            return words + _readable(text.removeprefix(sign))
+    return f"allowed {_readable(text)}"
 
 
 def _readable(text: str) -> str:
-    for sign, words in _BOUNDS:
-        text = text.replace(sign, words)
     text = _MOMENT.sub(lambda m: new_york(datetime.fromisoformat(m[0])), text)
     text = _DOLLARS.sub(lambda m: f"{Decimal(m[0]):,}", text)
     text = _SECONDS.sub(lambda m: span(int(m[1])), text)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.live_words import GAIN, LIMIT, LOSS, SUBJECTS, bar, contract, gain, refusal, span
@@ -64,14 +64,16 @@ def test_spans(seconds: float | None, expected: str):
 @pytest.mark.parametrize(
     ("gate", "observed", "allowed", "expected"),
     [
-        ("position_count_is_within_limit", "6", "<= 5", "positions would be 6, allowed at most 5"),
+        ("position_count_is_within_limit", "6", "<= 5", "positions would be 6, limit 5"),
         (
             "exposure_is_within_limit",
             "13900.00",
             "<= 10000.00",
-            "exposure would be 13,900.00, allowed at most 10,000.00",
+            "exposure would be 13,900.00, limit 10,000.00",
         ),
-        ("recommendation_is_fresh", "1908 s", "<= 300 s", "signal is old: 31 min, allowed at most 5 min"),
+        ("recommendation_is_fresh", "1908 s", "<= 300 s", "signal is old: 31 min, limit 5 min"),
+        ("confidence_is_enough", "0.46", ">= 0.55", "confidence 0.46, needs 0.55"),
+        ("position_is_held", "0", "> 0", "held 0, needs more than 0"),
         (
             "market_is_open_for_entries",
             "2026-02-03T14:29:10Z",
@@ -109,6 +111,7 @@ def test_red_is_a_loss_and_green_a_gain(amount: Decimal | None, text: str, style
     assert (text, style) == (found.plain, str(found.style))
 
 
+@settings(deadline=None)
 @given(
     used=st.decimals(min_value=0, max_value=20_000, places=2),
     limit=st.decimals(min_value=0, max_value=10_000, places=2),
