@@ -91,7 +91,7 @@ class Session:
         return make_desk(self.settings, self.engine, self.clock)
 
     def clock(self) -> datetime:
-        """Return the time of the recorded day that the ledger holds, else the wall's; people may act without streams."""
+        """Return the time of the recorded day that the ledger holds, else the wall's (also without streams)."""
         try:
             return RecordedClock(self.redis)()
         except (RuntimeError, Unreachable, redis.RedisError):
