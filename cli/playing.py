@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from cli import ledger
 from cli.day import read_days
+from cli.live import LiveView, live_view
 from cli.render import render_report
 from cli.report import report
 from cli.run import Stack, replay, run_at_alpaca, run_recorded, shipped_days, speed_of_shipped, without_servers
@@ -37,16 +41,16 @@ def run_stack(session: Session, data: Sequence[Path], speed: str | None, *, exte
         if data or speed:
             raise BadConfiguration(f"--data, --speed: the brokerage is {settings.brokerage.mode}, it has its own time")
         place = ledger.of_mode(settings)
-        with _view(session) as on_step:
-            document = run_at_alpaca(settings, session.config, place, on_step, _report)
+        with _view(session) as view:
+            document = run_at_alpaca(settings, session.config, place, view, _report, view.stage)
         return _answer(session, document)
     settings = _servers_of(settings, external=external)
     days = read_days(data or shipped_days())
     pace = _speed(speed) if speed else (1.0 if data else speed_of_shipped(days))
     place = ledger.of_mode(settings)
     ledger.begin(place, fresh=False)
-    with _view(session) as on_step:
-        document = run_recorded(settings, session.config, days, place, pace, on_step, _report)
+    with _view(session) as view:
+        document = run_recorded(settings, session.config, days, place, pace, view, _report, view.stage)
     return _answer(session, document)
 
 
@@ -85,6 +89,6 @@ def _watch_nothing(stack: Stack, now: datetime) -> None:
     """A replay shows nothing while it plays."""
 
 
-def _view(session: Session) -> Any:
-    """Return the live view where there is a terminal, else nothing."""
-    return nullcontext(_watch_nothing)
+def _view(session: Session) -> AbstractContextManager[LiveView]:
+    """Return the live view; it shows nothing where stdout is no terminal or belongs to a JSON document."""
+    return live_view(Console(file=io.StringIO()) if session.json else Console())

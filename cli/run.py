@@ -44,6 +44,7 @@ LOOK_S: Final = 0.5
 T = TypeVar("T")
 OnStep = Callable[["Stack", datetime], None]
 Finish = Callable[["Stack"], T]
+Stage = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,24 @@ def run_recorded(
     speed: float | None,
     on_step: OnStep,
     finish: Finish[T],
+    stage: Stage,
 ) -> T:
-    """Play *days* with each actor as a process; return what *finish* makes of the stack when they are over."""
-    with _servers(settings, folder) as served, _recorded(served, days, folder) as (stack, alpaca):
-        try:
-            start_actors(stack, config)
-            _drive(stack, alpaca, days, speed, on_step)
-        finally:
-            stack.children.stop_all(STOP_S)
-        return finish(stack)
+    """Play *days* with each actor as a process; return what *finish* makes of the stack when they are over.
+
+    *stage* is told what is being started or stopped.
+    """
+    stage("starting Valkey and PostgreSQL")
+    with _servers(settings, folder) as served:
+        stage("starting the local Alpaca")
+        with _recorded(served, days, folder) as (stack, alpaca):
+            try:
+                stage("starting the actors")
+                start_actors(stack, config)
+                _drive(stack, alpaca, days, speed, on_step)
+            finally:
+                stage("stopping the actors")
+                stack.children.stop_all(STOP_S)
+            return finish(stack)
 
 
 def speed_of_shipped(days: Sequence[Day]) -> float:
@@ -142,17 +152,22 @@ def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float 
 # ---------------------------------------------------------------- at Alpaca
 
 
-def run_at_alpaca(settings: Settings, config: Path, folder: Path, on_step: OnStep, finish: Finish[T]) -> T:
+def run_at_alpaca(
+    settings: Settings, config: Path, folder: Path, on_step: OnStep, finish: Finish[T], stage: Stage
+) -> T:
     """Trade at Alpaca with each actor as a process, until somebody stops us; then return what *finish* makes of it."""
+    stage("starting Valkey and PostgreSQL")
     with _servers(settings, folder) as served, _connected(served, folder) as stack:
         configure_accounts(served, stack.engine, datetime.now(UTC))
         try:
+            stage("starting the actors")
             start_actors(stack, config)
             while True:
                 time.sleep(LOOK_S)
                 stack.children.check()
                 on_step(stack, datetime.now(UTC))
         except Interrupted:
+            stage("stopping the actors")
             stack.children.stop_all(STOP_S)
             return finish(stack)
 
