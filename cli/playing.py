@@ -14,6 +14,7 @@ from rich.console import Console
 from cli import ledger
 from cli.day import read_days
 from cli.live import LiveView, live_view
+from cli.refeed import is_recording, replay_streams
 from cli.render import render_report
 from cli.report import report
 from cli.run import Stack, replay, run_at_alpaca, run_recorded, shipped_days, speed_of_shipped, without_servers
@@ -25,10 +26,13 @@ DONE, NO = 0, 1
 
 
 def replay_day(session: Session, folder: Path, speed: str, *, fresh: bool, external: bool) -> int:
-    """Play one recorded day and show its report; 1 when a limit was passed or rows and broker differ."""
+    """Play one recorded day, or recorded streams; 1 when a limit was passed or rows and broker differ."""
     settings = _servers_of(session.settings, external=external)
-    days = read_days([folder])
     place = ledger.of_replay(settings, folder)
+    if is_recording(folder):
+        ledger.begin(place, fresh=fresh)
+        return _answer(session, replay_streams(settings, folder, place, _report))
+    days = read_days([folder])
     ledger.begin(place, fresh=fresh)
     document = replay(settings, days, place, _speed(speed), _watch_nothing, _report)
     return _answer(session, document)

@@ -8,15 +8,14 @@ find all of them empty, with no counter moved in between, mean that nothing is u
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 from sqlalchemy import Engine
 
 from cli.groups import groups_of
-from cli.paper_control import PaperControl
 from cli.wiring import FED_KEY
 from db import outbox
 from streams.progress import GroupProgress, positions
@@ -42,6 +41,12 @@ class _Look:
     counters: tuple[Any, ...]
 
 
+class Market(Protocol):
+    """What the local Alpaca says of itself: see ``cli.paper_control.PaperControl.idle``."""
+
+    def idle(self) -> dict[str, Any]: ...
+
+
 class Quiet:
     """Waits until nothing is under way."""
 
@@ -49,13 +54,18 @@ class Quiet:
         self,
         client: redis.Redis,
         engine: Engine,
-        paper: PaperControl,
+        paper: Market,
         partitions: int,
         check: Callable[[], None],
+        hosted: Collection[str] | None = None,
     ) -> None:
-        """*check* raises when a process that should be there is gone: then nothing will come to rest."""
+        """*check* raises when a process that should be there is gone: then nothing will come to rest.
+
+        *hosted*: the groups that are there at all; None means every one.
+        """
         self._client, self._engine, self._paper, self._check = client, engine, paper, check
-        self._groups = groups_of(partitions)
+        known = groups_of(partitions)
+        self._groups = {s: [g for g in groups if hosted is None or g in hosted] for s, groups in known.items()}
         self._forgiven: Mapping[str, int] = {}
 
     def wait(self) -> None:

@@ -193,6 +193,13 @@ def _servers(settings: Settings, folder: Path) -> Iterator[Settings]:
 
 
 @contextmanager
+def connected_servers(settings: Settings, folder: Path) -> Iterator[Stack]:
+    """Yield a stack without actors: two servers, the schema at head, a connection to each."""
+    with _servers(settings, folder) as served, _connected(served, folder) as stack:
+        yield stack
+
+
+@contextmanager
 def _connected(settings: Settings, folder: Path) -> Iterator[Stack]:
     engine = schema.connect(address(settings, "database_url"))
     client = writing_client(address(settings, "redis_url"))
