@@ -177,15 +177,17 @@ def main() -> None:
     )
     try:
         with interruptible():
-            app(standalone_mode=True)
+            app(prog_name=app.info.name, standalone_mode=True)
     except Interrupted as e:
         sys.exit(128 + e.signum)
     except (BadConfiguration, WrongSchema) as e:
         _fail(str(e), WRONG_USAGE)
     except ChildDied as e:
         _fail(str(e), UNREACHABLE)
-    except (OperationalError, redis.ConnectionError, redis.TimeoutError) as e:
-        _fail(f"a server does not answer: {e}", UNREACHABLE)
+    except OperationalError as e:
+        _fail(f"the database does not answer: {str(e.orig).splitlines()[0]}", UNREACHABLE)
+    except (redis.ConnectionError, redis.TimeoutError) as e:
+        _fail(f"the streams do not answer: {e}", UNREACHABLE)
     except Exception as e:
         code = getattr(e, "exit_code", None)
         if code is None:

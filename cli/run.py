@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import redis
+from prometheus_client import CollectorRegistry, start_http_server
 from sqlalchemy import Engine
 
 from actors.clocks import CLOCK_KEY, set_recorded_clock
@@ -30,6 +31,7 @@ from cli.quiet import Quiet
 from cli.settings import BadConfiguration, Settings
 from cli.wiring import ACTORS, FED_KEY, Wiring, address, configure_accounts
 from db import schema
+from monitoring.metrics import StreamMetrics
 from streams.clients import writing_client
 
 #: The days that ship with the code, and how long both take together when no speed is asked for, in seconds.
@@ -242,6 +244,9 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
     """
     if actor not in ACTORS:
         raise BadConfiguration(f"actor: one of {', '.join(ACTORS)} is expected, was {actor!r}")
-    wiring = Wiring.connect(settings)
+    registry = CollectorRegistry()
+    wiring = Wiring.connect(settings, hooks=StreamMetrics(registry))
     wiring.host(actor)
+    if settings.stack.metrics_port:
+        start_http_server(settings.stack.metrics_port, settings.stack.metrics_host, registry)
     return wiring

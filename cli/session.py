@@ -66,7 +66,7 @@ class Session:
             try:
                 schema.require_head(engine)
             except OperationalError as e:
-                raise Unreachable(f"the database does not answer: {str(e.orig).strip()}") from e
+                raise Unreachable(f"the database does not answer: {str(e.orig).splitlines()[0]}") from e
             self._engine = engine
         return self._engine
 

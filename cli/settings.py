@@ -107,6 +107,8 @@ class StackSettings(_Section):
     gate_slots: Annotated[int, Field(ge=1, le=64)]
     reconcile_every_s: Annotated[int, Field(gt=0, le=600)]
     watch: tuple[str, ...]
+    metrics_host: str
+    metrics_port: Annotated[int, Field(ge=0, le=65535)]
     #: "recorded": the clock of a recorded day, set by ``run`` and ``replay`` for their actors.
     clock: Literal["wall", "recorded"] = "wall"
 
