@@ -224,6 +224,7 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
     ),
     "quote_is_two_sided": (
         ("+both", _quoted("7.10", "7.20"), "bid 7.10, ask 7.20"),
+        ("+cents", _quoted("0.01", "0.02"), "bid 0.01, ask 0.02"),
         ("-no bid", _quoted(None, "7.20"), "bid none, ask 7.20"),
         ("-no ask", _quoted("7.10", None), "bid 7.10, ask none"),
         ("-nobody at all", _quoted(None, None), "bid none, ask none"),

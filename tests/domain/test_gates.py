@@ -102,6 +102,16 @@ def test_sixth_position_is_refused():
     assert "position_count_is_within_limit: observed=6 allowed=<= 5" == str(refusal)
 
 
+def test_the_hours_of_entries_are_shown():
+    """From the open to the margin before the close: earlier on an option's last trading day."""
+    any_day, last_day = (
+        verdict("market_is_open_for_entries", a_proposal(last_session=known(last))).allowed for last in (None, SESSION)
+    )
+
+    assert "2026-02-03T14:30:00Z to 2026-02-03T20:45:00Z" == any_day
+    assert "2026-02-03T14:30:00Z to 2026-02-03T19:30:00Z" == last_day
+
+
 def test_a_check_tells_source_and_age():
     """What was seen at noon is ten seconds old ten seconds later, and says who said it."""
     check = verdict("buying_power_is_enough", a_proposal(now=NOON + timedelta(seconds=10)))
@@ -358,6 +368,7 @@ def a_sell(**over: Any) -> SellProposal:
     return SellProposal(**values | over)
 
 
+IN_DOLLARS: dict[str, Any] = {"qty": None, "notional_usd": Decimal(100)}
 SELLS = {
     "held": (a_sell(), None),
     "at the open": (a_sell(now=SESSION.open, rec=a_recommendation(at=SESSION.open)), None),
@@ -375,7 +386,7 @@ SELLS = {
     "301 s old": (a_sell(rec=a_recommendation(at=NOON - timedelta(seconds=301))), "recommendation_is_fresh"),
     "5 s ahead": (a_sell(rec=a_recommendation(at=NOON + timedelta(seconds=5))), None),
     "6 s ahead": (a_sell(rec=a_recommendation(at=NOON + timedelta(seconds=6))), "recommendation_is_fresh"),
-    "in dollars": (a_sell(rec=a_recommendation(qty=None, notional_usd=Decimal(100))), "quantity_is_in_units"),
+    "in dollars": (a_sell(rec=a_recommendation(**IN_DOLLARS)), "quantity_is_in_units"),
     "not held": (a_sell(held_qty=0), "position_is_held"),
     "held short": (a_sell(held_qty=-1), "position_is_held"),
     "closing already": (a_sell(closing=True), "position_is_not_closing"),
@@ -386,6 +397,16 @@ SELLS = {
 def test_a_sell_is_asked_little(sell: SellProposal, refused_by: str | None):
     """Session, freshness, units, held and not closing: nothing else can refuse a SELL, whatever its account's state."""
     assert [refused_by] * (refused_by is not None) == [check.gate for check in review_sell(sell) if not check.passed]
+
+
+def test_a_sell_in_dollars_says_so():
+    """What was asked is shown: units, or that it was dollars."""
+    said = [str(review_sell(a_sell(rec=a_recommendation(**over)))[2]) for over in ({"qty": 3}, IN_DOLLARS)]
+
+    assert [
+        "quantity_is_in_units: observed=3 allowed=a qty",
+        "quantity_is_in_units: observed=dollars allowed=a qty",
+    ] == said
 
 
 def test_the_wall_speaks_in_the_decision():

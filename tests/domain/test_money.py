@@ -45,7 +45,14 @@ def test_an_average_keeps_what_its_column_keeps(cost: str, qty: int, price: str)
 
 @pytest.mark.parametrize(
     ("before", "after", "pct"),
-    [("10", "6", "-40"), ("10", "18", "80"), ("10", "10", "0"), ("8", "10", "25"), ("10", "0", "-100")],
+    [
+        ("10", "6", "-40"),
+        ("10", "18", "80"),
+        ("10", "10", "0"),
+        ("8", "10", "25"),
+        ("0.02", "0.03", "50"),
+        ("10", "0", "-100"),
+    ],
 )
 def test_a_change_is_in_per_cent_of_what_was(before: str, after: str, pct: str):
     """25 means up 25 %."""

@@ -110,6 +110,11 @@ def test_a_deep_value_is_walked_to_its_end():
     assert len(str(refused.value)) < 300
 
 
+def test_the_limits_are_those_of_the_columns():
+    """An integer column holds 32 bits, NUMERIC(16, 2) fourteen digits before the point."""
+    assert (2147483647, Decimal("100000000000000")) == (MAX_QTY, USD_CEILING)
+
+
 def test_noon_is_noon():
     """The factories' clock is aware and in UTC, so that no test passes for want of a zone."""
     assert NOON.tzinfo is UTC

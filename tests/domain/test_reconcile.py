@@ -77,6 +77,7 @@ def gone(count: int) -> tuple[Difference, ...]:
         (4, 19, True),
         (4, 20, False),
         (4, 21, False),
+        (5, 24, True),
         (3, 3, False),
         (1, 1, False),
         (0, 0, False),

@@ -74,6 +74,11 @@ def test_an_offer_that_is_no_positive_number_is_none(ask: str | None):
     assert Unknown("nobody offers it", "quotes") == ask_of(Known(a_quote(ask=ask), NOON, "quotes"))
 
 
+def test_an_offer_of_a_cent_is_an_offer():
+    """Cheap is not missing."""
+    assert Known(Decimal("0.01"), NOON, "quotes") == ask_of(Known(a_quote(ask="0.01"), NOON, "quotes"))
+
+
 @given(
     asked=st.integers(1, 2**31 - 1) | st.none(),
     cents=st.integers(1, 10**16 - 1),
