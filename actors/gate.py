@@ -23,12 +23,14 @@ from actors.market import Market, Sight
 from db import accounts, decisions, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
+from domain.checks import Check, wall_refused
 from domain.events import AccountStateChanged, Action, RecommendationIssued, RecommendationRefused
-from domain.gates import Check, EntryRules, Proposal, SellProposal, ask_of, review, review_sell, wall_refused
+from domain.gates import EntryRules, Proposal, ask_of, review
 from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
 from domain.known import Known, Unknown
 from domain.orders import opening_order
+from domain.sells import SellProposal, review_sell
 from domain.sizing import Sizing, size
 from streams.codec import encode
 from streams.names import Stream
@@ -56,7 +58,7 @@ class Gate:
             AnotherBody: its id is known with other content.
         """
         if unknown := [name for name in rec.accounts if name not in self.markets]:
-            raise UnknownAccounts(f"accounts: {unknown!r} not configured, known are {sorted(self.markets)!r}")
+            raise UnknownAccounts(f"accounts: {unknown!r:.200} not configured, known are {sorted(self.markets)!r}")
         with self.desk.begin() as tx:
             decisions.remember(tx, rec.recommendation_id, json.loads(encode(rec)["body"]), rec.at, wall_at)
         for account in rec.accounts:

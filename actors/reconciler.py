@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Two readings that agree and lie this far apart are believed: a fill in flight is applied by then.
 BETWEEN_READINGS: Final = timedelta(seconds=10)
+#: A comparison that is older says nothing about now.
+STALE: Final = timedelta(minutes=2)
 #: How far the calendar is kept for actors without keys.
 CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=7), timedelta(days=14)
 #: States that begin so were set by a machine, and a machine may lift them.
@@ -42,6 +44,15 @@ class Reconciler:
     _calendar: dict[date, tuple[Session, ...]] = field(default_factory=dict, init=False)
 
     name = "reconciler"
+
+    def begin(self, now: datetime) -> None:
+        """At start: what was not compared lately is compared before anything opens again."""
+        with self.desk.begin() as tx:
+            for account, last in accounts.reconciled_at(tx).items():
+                state, _ = accounts.state_of(tx, account)
+                if state is TradingState.ACTIVE and (last is None or now - last > STALE):
+                    reason = f"{INTERLOCK}not reconciled since {last}"
+                    accounts.set_state(tx, account, TradingState.REDUCING, reason, self.name, now)
 
     def handle_timer(self, now: datetime) -> None:
         """Compare every account once; one that cannot be read is left as it is."""

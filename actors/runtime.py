@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ from actors.desk import Desk, announced, held_lease
 from actors.gate import UnknownAccounts
 from actors.keeper import Keeper
 from brokerage.port import BrokerageUnavailable
-from db import heartbeats, outbox
+from db import heartbeats, leases, outbox
 from db.decisions import AnotherBody
 from db.leases import LeaseLost
 from streams.broker import StreamsBroker
@@ -48,6 +48,9 @@ TRANSIENT: Final = (
 )
 #: How long a fact that was decided can wait because its decider died before publishing it.
 SWEEP_EVERY_S: Final = 2.0
+#: How often a copy looks whether another one left entries behind, and how long it takes the slot for that, in ms.
+ADOPT_EVERY_S: Final = 5.0
+MOMENT_MS: Final = 5000
 HEARTBEAT_EVERY: Final = timedelta(seconds=5)
 EACH_MOVE: Final = timedelta(seconds=1)
 #: How long a stop waits for handlers that are at work.
@@ -111,6 +114,7 @@ class Runtime:
     _clocked: dict[str, list[_Timer]] = field(default_factory=dict, init=False)
     _actors: set[str] = field(default_factory=set, init=False)
     _readers: int = field(default=0, init=False)
+    _orphanages: list[Callable[[], None]] = field(default_factory=list, init=False)
     _on_stop: list[Callable[[], object]] = field(default_factory=list, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _worker: Worker | None = field(default=None, init=False)
@@ -131,8 +135,10 @@ class Runtime:
         self._keepers.append(keeper)
         keeper.start()
         held = keeper.lease
-        consumer = f"{group}-{names.index(held.name) if held else 0}"
-        self._add(stream, group, keeper, consumer, handle, count)
+        mine = names.index(held.name) if held else 0
+        actor = self._add(stream, group, keeper, f"{group}-{mine}", handle, count)
+        others = {name: f"{group}-{slot}" for slot, name in enumerate(names) if slot != mine}
+        self._orphanages.append(lambda: self._adopt(actor, others))
 
     def every(self, actor: str, interval: timedelta, run: Timer) -> None:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
@@ -151,6 +157,8 @@ class Runtime:
         self._worker.start()
         self._thread("heartbeat", self._beat)
         self._thread("outbox sweep", self._sweep)
+        if self._orphanages:
+            self._thread("orphans", self._look_after_orphans)
 
     def stop(self) -> None:
         """Stop reading, let handlers finish, give leases back."""
@@ -177,7 +185,8 @@ class Runtime:
         keeper.start()
         self._add(stream, group, keeper, consumer, handle, count)
 
-    def _add(self, stream: str, group: str, keeper: Keeper, consumer: str, handle: Handle, count: int) -> None:
+    def _add(self, stream: str, group: str, keeper: Keeper, consumer: str, handle: Handle, count: int) -> Any:
+        """Subscribe, and return the dramatiq actor behind the subscription."""
         self._actors.add(group)
         self._readers += 1
         subscription = Subscription(
@@ -199,7 +208,7 @@ class Runtime:
                 held_lease.reset(token)
             self.publish()
 
-        self._broker.subscribe(subscription, run, classify=classify, on_dead=self.on_dead)
+        return self._broker.subscribe(subscription, run, classify=classify, on_dead=self.on_dead)
 
     def publish(self) -> None:
         """Send what the running handler decided; what a crash leaves in the outbox is sent by the sweep."""
@@ -221,6 +230,26 @@ class Runtime:
 
     def _send(self, parcels: Sequence[outbox.Parcel]) -> None:
         publish_many(self.client, [(p.stream, {"type": p.type.encode(), "body": p.body.encode()}) for p in parcels])
+
+    def _adopt(self, actor: Any, others: Mapping[str, str]) -> None:
+        """Take over what the reader of a slot left pending when nobody holds the slot any more."""
+        for name, consumer in others.items():
+            with self.desk.engine.begin() as tx:
+                lease = leases.acquire(tx, name, f"{self.instance} for a moment", MOMENT_MS)
+            if lease is None:
+                continue
+            if adopted := self._broker.adopt(actor, consumer):
+                log.warning("took over %d entries that %s had left", adopted, consumer)
+            with self.desk.engine.begin() as tx:
+                leases.release(tx, lease)
+
+    def _look_after_orphans(self) -> None:
+        while not self._stop.wait(ADOPT_EVERY_S):
+            for adopt in self._orphanages:
+                try:
+                    adopt()
+                except TRANSIENT as e:
+                    log.warning("cannot look after orphaned entries: %s", e)
 
     # ------------------------------------------------------------ timers
 

@@ -155,11 +155,14 @@ class Tracker:
         """Write the row of an order that somebody else placed: it closes or widens what we hold, or opens anew."""
         held = positions.open_in(tx, fact.account, fact.symbol)
         ours = orders.awaited_opening(tx, fact.account, fact.symbol)
+        gone = positions.adjusted_away(tx, fact.account, fact.symbol, fact.at)
         order_id = external_order_id(fact.account, fact.broker_order_id)
         if held is not None:
             target, strategy, qty = held.position_id, held.strategy, held.qty
         elif ours is not None:
             target, strategy, qty = ours.order.position_id, ours.strategy, ours.order.side.sign
+        elif gone is not None:
+            target, strategy, qty = gone.position_id, gone.strategy, -fact.side.sign
         else:
             target, strategy, qty = position_id(order_id), ADOPTED, 0
         order = Order(

@@ -114,7 +114,7 @@ def _credentials(session: Session) -> Iterator[Check]:
     with session.engine.connect() as tx:
         rows = tx.execute(text("SELECT account, broker_account_number FROM accounts")).all()
     known = {row.account: row.broker_account_number for row in rows}
-    for name, port in wiring.brokerages().items():
+    for name, port in wiring.brokerages(wiring.budgets("reconciler")).items():
         number = port.account().account_number
         yield Check(f"account {name}", known.get(name) in (None, number), f"{number} at the brokerage")
         skew_s = abs((datetime.now(UTC) - port.now()).total_seconds())

@@ -118,7 +118,8 @@ def reconcile(
 ) -> None:
     """Compare the brokerage's book with the rows."""
     session = session_of(ctx, as_json)
-    brokerages = Wiring.of(session.settings, session.engine, session.redis).brokerages()
+    wiring = Wiring.of(session.settings, session.engine, session.redis)
+    brokerages = wiring.brokerages(wiring.budgets("reconciler"))
     document = acts.reconcile(Reconciler(session.desk, brokerages), fix=fix)
     session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.reconciled)
     if document["unread"]:

@@ -16,8 +16,8 @@ import redis
 from sqlalchemy import Engine
 
 from cli.groups import groups_of
-from cli.wiring import FED_KEY
 from db import outbox
+from streams.names import FED_KEY
 from streams.progress import GroupProgress, positions
 
 #: After this long without rest something is stuck, in seconds of the wall.

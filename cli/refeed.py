@@ -21,9 +21,9 @@ from cli.wiring import Wiring, configure_accounts
 from db import accounts, decisions, orders, positions
 from db.orders import UnknownOrder
 from domain.account import TradingState
+from domain.checks import Check
 from domain.events import ExitTriggered, Fact, OrderApproved, OurFact, RecommendationIssued, RecommendationRefused
 from domain.exits import ExitReason
-from domain.gates import Check
 from domain.ids import AccountName, OrderId, RecommendationId
 from domain.orders import Order
 from streams.codec import Undecodable, decode, encode

@@ -29,10 +29,11 @@ from cli.local_alpaca import LocalAlpaca
 from cli.paper_control import PaperControl
 from cli.quiet import Quiet
 from cli.settings import BadConfiguration, Settings
-from cli.wiring import ACTORS, FED_KEY, Wiring, address, configure_accounts
+from cli.wiring import ACTORS, Wiring, address, configure_accounts
 from db import schema
 from monitoring.metrics import StreamMetrics
 from streams.clients import writing_client
+from streams.names import FED_KEY
 
 #: The days that ship with the code, and how long both take together when no speed is asked for, in seconds.
 SHIPPED_DAYS: Final = Path(__file__).resolve().parent.parent / "days"

@@ -91,8 +91,8 @@ class BrokerageSettings(_Section):
     def _live_needs_two_settings(self) -> BrokerageSettings:
         if self.mode == "alpaca-live" and self.live_confirmed != LIVE_WORDS:
             raise ValueError(f'mode is "alpaca-live": live_confirmed must say "{LIVE_WORDS}"')
-        if self.reserved_for_exits >= self.requests_per_minute:
-            raise ValueError(f"reserved_for_exits must leave requests for entries, was {self.reserved_for_exits}")
+        if self.reserved_for_exits * 2 >= self.requests_per_minute:
+            raise ValueError(f"reserved_for_exits must be under half of the requests, was {self.reserved_for_exits}")
         return self
 
 

@@ -5,7 +5,6 @@ alpaca-py is imported only in processes that talk to Alpaca: gate, executor, fee
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -27,20 +26,21 @@ from actors.market import Market
 from actors.reconciler import Reconciler
 from actors.runtime import Delivered, Runtime
 from actors.tracker import Tracker
+from cli.burial import burial
+from cli.groups import groups_of
 from cli.origin import origin
 from cli.settings import BadConfiguration, Settings
-from db import accounts, dead_letters, fills, latencies, orders, positions, schema
-from domain.account import TradingState
-from domain.events import Fact, OrderFilled, QuotesTicked
-from domain.ids import AccountName, FactId
+from db import accounts, housekeeping, latencies, schema
+from domain.events import Fact
+from domain.ids import AccountName
 from streams.clients import writing_client
 from streams.codec import encode
-from streams.hooks import DeadLetter, StreamHooks
-from streams.names import TICKS_MAXLEN, Stream, partition_of, partitioned
+from streams.hooks import StreamHooks
+from streams.names import Stream, partitioned
 from streams.publish import publish_many
+from streams.trim import trim_finished
 
 if TYPE_CHECKING:
-    from actors.catch_up import Stored
     from brokerage.budget import RateBudget
     from brokerage.endpoints import Endpoints, Keys
     from brokerage.port import Brokerage
@@ -48,12 +48,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACTORS: Final = ("gate", "executor", "tracker", "exit", "feeds", "reconciler")
-#: Counts the data messages that feeds has put on streams, by source.
-FED_KEY: Final = "gapless:fed"
 #: How often timers run on the wall clock; a recorded day runs them whenever its clock moves.
 EXIT_TIMER: Final = timedelta(seconds=1)
 FEEDS_TIMER: Final = timedelta(seconds=1)
 SWEEP_TIMER: Final = timedelta(seconds=1)
+#: Per cent of an account's requests that each process may send, so that all together stay within Alpaca's limit.
+SHARE_PCT: Final = {"gate": 30, "executor": 50, "feeds": 12, "reconciler": 8}
+HOUSEKEEPING: Final = timedelta(hours=1)
+#: Finished entries stay on their streams for a week: for `record`, and for eyes.
+KEEP_STREAMS_MS: Final = 7 * 24 * 3600 * 1000
 #: How long feeds waits for its sockets before it serves without them.
 CONNECT_S: Final = 10.0
 
@@ -92,7 +95,7 @@ class Wiring:
             client=client,
             clock=clock,
             instance=f"{socket.gethostname()}-{os.getpid()}",
-            on_dead=_burial(desk),
+            on_dead=burial(desk),
             hooks=hooks or StreamHooks(),
             slots=settings.stack.gate_slots,
         )
@@ -115,7 +118,8 @@ class Wiring:
     # ------------------------------------------------------------ actors
 
     def _gate(self) -> None:
-        markets = {name: Market(port, self.clock) for name, port in self.brokerages().items()}
+        ports = self.brokerages(self.budgets("gate"))
+        markets = {name: Market(port, self.clock) for name, port in ports.items()}
         gate = Gate(self.desk, markets, self.settings.entry_rules())
 
         def handle(batch: Sequence[Delivered]) -> None:
@@ -127,7 +131,7 @@ class Wiring:
 
     def _executor(self) -> None:
         ttl = timedelta(seconds=self.settings.entries.entry_ttl_s)
-        budgets = self.budgets()
+        budgets = self.budgets("executor")
         lanes = ((Stream.ENTRIES, True, "executor-entries"), (Stream.EXITS, False, "executor-exits"))
         for stream, opens, timer in lanes:
             executor = Executor(self.desk, self.brokerages(budgets, for_exits=not opens), ttl, opens)
@@ -152,30 +156,33 @@ class Wiring:
         self.runtime.every("exit", EXIT_TIMER, lambda _: meter.flush())
 
     def _reconciler(self) -> None:
-        reconciler = Reconciler(self.desk, self.brokerages())
+        reconciler = Reconciler(self.desk, self.brokerages(self.budgets("reconciler")))
+        reconciler.begin(self.clock())
         interval = timedelta(seconds=self.settings.stack.reconcile_every_s)
         self.runtime.every("reconciler", interval, reconciler.handle_timer)
+        self.runtime.every("reconciler", HOUSEKEEPING, self._keep_house)
+
+    def _keep_house(self, _: datetime) -> None:
+        """Streams go by what every group has finished, never by length; rows that are only delivery go by age."""
+        streams = groups_of(self.settings.stack.partitions)
+        streams.pop(Stream.CLOCK)
+        trim_finished(self.client, streams, keep_ms=KEEP_STREAMS_MS)
+        with self.engine.begin() as tx:
+            housekeeping.prune(tx)
 
     def _feeds(self) -> None:
-        from actors.feeds import PRICES_ALIVE, TRADES_ALIVE, AccountFeed, Doors, Feeds
+        from actors.feeds import PRICES_ALIVE, TRADES_ALIVE, AccountFeed, Feeds
         from brokerage.feed_thread import Liveness
+        from cli.feeding import Feeding
 
         # On a recorded day a quiet minute of the wall says nothing about a socket.
         patient = Liveness(recycle_s=None, quiet_s=None)
         recorded = self.settings.stack.clock == "recorded"
-        budgets = self.budgets()
-        ports = self.brokerages(budgets)
+        ports = self.brokerages(self.budgets("feeds"))
         feeds = Feeds(
             {name: AccountFeed(keys=self.keys(name), brokerage=ports[name]) for name in ports},
             self.endpoints(),
-            Doors(
-                publish=self._publish_fed,
-                bury=self._bury_frame,
-                wanted=self._wanted,
-                pending=self._pending,
-                stored=self._stored,
-                wall=self.desk.wall,
-            ),
+            Feeding(self.engine, self.client, self.desk, self.settings.stack.watch).doors(),
             self.desk.origin,
             trades_alive=patient if recorded else TRADES_ALIVE,
             prices_alive=patient if recorded else PRICES_ALIVE,
@@ -192,86 +199,34 @@ class Wiring:
         for partition in range(self.settings.stack.partitions):
             self.runtime.read(partitioned(stream, partition), group, handle, count=count)
 
-    # ------------------------------------------------------------ what feeds needs
-
-    def _publish_fed(self, stream: str, facts: Sequence[Fact], counter: str, counted: int) -> None:
-        """Append the facts of one frame and count its messages in one step."""
-        with self.client.pipeline(transaction=True) as pipe:
-            for key, fact in self._routed(stream, facts):
-                maxlen = TICKS_MAXLEN if stream == Stream.TICKS else None
-                fields: dict[Any, Any] = dict(encode(fact))
-                pipe.xadd(key, fields, maxlen=maxlen)
-            if counted:
-                pipe.hincrby(FED_KEY, counter, counted)
-            pipe.execute()
-
-    def _routed(self, stream: str, facts: Sequence[Fact]) -> list[tuple[str, Fact]]:
-        count = self.settings.stack.partitions
-        return [
-            (partitioned(Stream(stream), partition), part) for fact in facts for partition, part in _parts(fact, count)
-        ]
-
-    def _bury_frame(self, source: str, raw: bytes, error: str) -> None:
-        now = self.clock()
-        with self.engine.begin() as tx:
-            dead_letters.record(
-                tx,
-                stream=f"socket:{source}",
-                actor="feeds",
-                entry_id=f"{self.desk.wall():%Y%m%dT%H%M%S.%f}",
-                fact_type="frame",
-                body=raw.decode(errors="backslashreplace"),
-                account=source.partition(":")[2] or None,
-                reason=error,
-                attempts=1,
-                origin=self.desk.origin,
-                now=now,
-            )
-
-    def _wanted(self) -> frozenset[str]:
-        with self.engine.connect() as tx:
-            held = {p.symbol for p in positions.all_open(tx)}
-            pending = {row.order.symbol for row in orders.live(tx)}
-        return frozenset(held | pending | set(self.settings.stack.watch))
-
-    def _pending(self, account: AccountName) -> list[tuple[str, str]]:
-        with self.engine.connect() as tx:
-            live = orders.live(tx, account)
-        return [(r.order.client_order_id, r.broker_order_id or "") for r in live if not r.external]
-
-    def _stored(self, account: AccountName) -> Stored:
-        from actors.catch_up import OVERLAP, Stored
-
-        with self.engine.connect() as tx:
-            return Stored(*fills.stored(tx, account, OVERLAP))
-
     # ------------------------------------------------------------ the brokerage
 
     def brokerages(
-        self, budgets: Mapping[AccountName, RateBudget] | None = None, *, for_exits: bool = False
+        self, budgets: Mapping[AccountName, RateBudget], *, for_exits: bool = False
     ) -> dict[AccountName, Brokerage]:
-        """Return a client of its own for each account; pass *budgets* to share what the account may ask."""
+        """Return a client of its own for each account, within what *budgets* let it ask."""
         from brokerage.alpaca_rest import AlpacaBrokerage
 
-        shared = budgets or self.budgets()
         timeout_s = self.settings.brokerage.timeout_s
         return {
             name: AlpacaBrokerage(
                 self.keys(name), self.endpoints(), timeout_s, budget.exits if for_exits else budget.entries
             )
-            for name, budget in shared.items()
+            for name, budget in budgets.items()
         }
 
-    def budgets(self) -> dict[AccountName, RateBudget]:
+    def budgets(self, actor: str) -> dict[AccountName, RateBudget]:
+        """Return *actor*'s share of what Alpaca grants each account; of the executor's, exits have a part alone."""
         from brokerage.budget import MAX_WAIT_S, RateBudget
 
         asked = self.settings.brokerage
+        share = asked.requests_per_minute * SHARE_PCT[actor] // 100
         recorded = self.settings.stack.clock == "recorded"
         return {
             name: RateBudget(
-                trading_per_minute=asked.requests_per_minute,
-                data_per_minute=asked.requests_per_minute,
-                reserved_for_exits=asked.reserved_for_exits,
+                trading_per_minute=share,
+                data_per_minute=share,
+                reserved_for_exits=asked.reserved_for_exits if actor == "executor" else 0,
                 max_wait_s=0.0 if recorded else MAX_WAIT_S,
                 clock=(lambda: self.clock().timestamp()) if recorded else time.monotonic,
             )
@@ -341,61 +296,6 @@ def _one_by_one(handle: Callable[[Any], None], runtime: Runtime) -> Callable[[Se
             runtime.publish()
 
     return run
-
-
-def _parts(fact: Fact, partitions: int) -> list[tuple[int, Fact]]:
-    """Return *fact* for its partition; the quotes of a frame are split by symbol."""
-    if not isinstance(fact, QuotesTicked):
-        account = fact.account if isinstance(fact, OrderFilled) else getattr(fact, "account", "")
-        return [(partition_of(account, partitions), fact)]
-    if partitions == 1:
-        return [(0, fact)]
-    found: dict[int, list[Any]] = {}
-    for quote in fact.quotes:
-        found.setdefault(partition_of(quote.symbol, partitions), []).append(quote)
-    return [
-        (p, QuotesTicked(id=FactId(f"{fact.id}/{p}"), at=fact.at, schema=1, feed=fact.feed, quotes=tuple(quotes)))
-        for p, quotes in sorted(found.items())
-    ]
-
-
-def _burial(desk: Desk) -> Callable[[DeadLetter], None]:
-    """Return what writes the row of a dead letter; a dead fill or order also stops entries of its account."""
-
-    def bury(letter: DeadLetter) -> None:
-        body = letter.fields.get(b"body", b"").decode(errors="backslashreplace")
-        account = _account_in(body)
-        with desk.engine.begin() as tx:
-            known = account if account in accounts.names(tx) else None
-            dead_letters.record(
-                tx,
-                stream=letter.stream,
-                actor=letter.actor,
-                entry_id=letter.entry_id,
-                fact_type=letter.fields.get(b"type", b"").decode(errors="backslashreplace"),
-                body=body,
-                account=known,
-                reason=letter.reason,
-                attempts=letter.attempts,
-                origin=desk.origin,
-                now=desk.clock(),
-            )
-            if known and letter.stream.partition(".")[0] in (Stream.FILLS, Stream.ENTRIES, Stream.EXITS):
-                reason = f"dead letter {letter.entry_id} on {letter.stream}: {letter.reason}"[:500]
-                state, _ = accounts.state_of(tx, known)
-                if state is not TradingState.HALTED:
-                    accounts.set_state(tx, known, TradingState.REDUCING, reason, letter.actor, desk.clock())
-
-    return bury
-
-
-def _account_in(body: str) -> AccountName | None:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    account = found.get("account") if isinstance(found, dict) else None
-    return AccountName(account) if isinstance(account, str) else None
 
 
 class _TickMeter:

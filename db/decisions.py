@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from domain.gates import Check
+from domain.checks import Check
 from domain.ids import AccountName, OrderId, RecommendationId
 
 

@@ -90,6 +90,19 @@ def open_in(tx: Connection, account: AccountName, symbol: str) -> PositionRow | 
     return None if row is None else _row(row)
 
 
+def adjusted_away(tx: Connection, account: AccountName, symbol: str, traded_at: datetime) -> PositionRow | None:
+    """Return the position of *symbol* that an adjustment closed after *traded_at*: a trade read late explains it."""
+    row = tx.execute(
+        text(
+            f"{_SELECT} WHERE account = :account AND symbol = :symbol AND closed_at >= :traded_at AND EXISTS"
+            " (SELECT 1 FROM fills f WHERE f.position_id = p.position_id AND f.price IS NULL)"
+            " ORDER BY closed_at DESC LIMIT 1 FOR UPDATE OF p"
+        ),
+        {"account": account, "symbol": symbol, "traded_at": traded_at},
+    ).one_or_none()
+    return None if row is None else _row(row)
+
+
 def all_open(tx: Connection, account: AccountName | None = None) -> Sequence[PositionRow]:
     where = "" if account is None else " AND account = :account"
     rows = tx.execute(

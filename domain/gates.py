@@ -14,15 +14,13 @@ from decimal import Decimal
 from typing import Final
 
 from domain.account import Book, TradingState
+from domain.checks import CLOCK_SKEW, Check, clock_text, seconds
 from domain.events import Action, Quote, RecommendationIssued
 from domain.instrument import Contract, Instrument, Kind, Stock
 from domain.known import Known, Unknown
-from domain.money import plain, usd
+from domain.money import usd
 from domain.session import Session
 from domain.sizing import Sizing
-
-#: A recommendation may be this much ahead of our clock before it counts as issued in the future.
-CLOCK_SKEW: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +72,6 @@ class Proposal:
         return Known(usd(cost), self.ask.at, self.ask.source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One gate's verdict: what it saw, what it allows, who said so and how old that was."""
-
-    gate: str
-    passed: bool
-    observed: str
-    allowed: str
-    source: str
-    age_s: Decimal | None
-
-    def __str__(self) -> str:
-        return f"{self.gate}: observed={self.observed} allowed={self.allowed}"
-
-
 Gate = Callable[[Proposal], Check]
 
 
@@ -129,10 +112,6 @@ def _unknown(gate: Gate, missing: Unknown, allowed: object) -> Check:
     return _check(gate, False, f"unknown: {missing.reason}", allowed, missing.source)
 
 
-def _seconds(span: timedelta) -> str:
-    return f"{plain(Decimal(span // timedelta(milliseconds=1)) / 1000)} s"
-
-
 # ---------------------------------------------------------------- may this be traded at all
 
 
@@ -170,8 +149,8 @@ def recommendation_is_fresh(p: Proposal) -> Check:
     return _check(
         recommendation_is_fresh,
         -CLOCK_SKEW <= age <= p.rules.max_recommendation_age,
-        _seconds(age),
-        f"<= {_seconds(p.rules.max_recommendation_age)}",
+        seconds(age),
+        f"<= {seconds(p.rules.max_recommendation_age)}",
     )
 
 
@@ -184,12 +163,8 @@ def market_is_open_for_entries(p: Proposal) -> Check:
     session, last = p.session.value, p.last_session.value
     margin = p.rules.no_entry_before_last_close if last == session else p.rules.no_entry_before_close
     passed = session.is_open(p.now) and not session.closes_within(margin, p.now)
-    allowed = f"{_clock(session.open)} to {_clock(session.close - margin)}"
-    return _judged(market_is_open_for_entries, p, p.session, passed, _clock(p.now), allowed)
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    allowed = f"{clock_text(session.open)} to {clock_text(session.close - margin)}"
+    return _judged(market_is_open_for_entries, p, p.session, passed, clock_text(p.now), allowed)
 
 
 # ---------------------------------------------------------------- is it what it says it is
@@ -210,13 +185,15 @@ def type_matches_symbol(p: Proposal) -> Check:
 
 
 def contract_is_tradable(p: Proposal) -> Check:
-    """The brokerage lists the symbol and lets it trade."""
+    """The brokerage lists the symbol, lets it trade, and counts its units as we do (an adjusted contract differs)."""
+    if isinstance(p.instrument, Unknown):
+        return _unknown(contract_is_tradable, p.instrument, "tradable")
+    allowed = f"{p.rec.symbol} tradable, x {p.instrument.multiplier}"
     if isinstance(p.contract, Unknown):
-        return _unknown(contract_is_tradable, p.contract, "tradable")
-    tradable = p.contract.value.tradable
-    return _judged(
-        contract_is_tradable, p, p.contract, tradable, "tradable" if tradable else "not tradable", "tradable"
-    )
+        return _unknown(contract_is_tradable, p.contract, allowed)
+    contract = p.contract.value
+    observed = f"{contract.symbol} {'tradable' if contract.tradable else 'not tradable'}, x {contract.multiplier}"
+    return _judged(contract_is_tradable, p, p.contract, observed == allowed, observed, allowed)
 
 
 def contract_is_unexpired(p: Proposal) -> Check:
@@ -238,20 +215,22 @@ def contract_is_unexpired(p: Proposal) -> Check:
 
 def feed_is_alive(p: Proposal) -> Check:
     """The feed that carries the symbol has delivered something lately."""
-    allowed = f"<= {_seconds(p.rules.max_feed_age)}"
+    allowed = f"<= {seconds(p.rules.max_feed_age)}"
     if isinstance(p.feed_at, Unknown):
         return _unknown(feed_is_alive, p.feed_at, allowed)
     age = p.now - p.feed_at.value
-    return _judged(feed_is_alive, p, p.feed_at, age <= p.rules.max_feed_age, _seconds(age), allowed)
+    passed = -CLOCK_SKEW <= age <= p.rules.max_feed_age
+    return _judged(feed_is_alive, p, p.feed_at, passed, seconds(age), allowed)
 
 
 def quote_is_fresh(p: Proposal) -> Check:
     """The symbol's own quote is not older than the limit."""
-    allowed = f"<= {_seconds(p.rules.max_quote_age)}"
+    allowed = f"<= {seconds(p.rules.max_quote_age)}"
     if isinstance(p.quote, Unknown):
         return _unknown(quote_is_fresh, p.quote, allowed)
     age = p.now - p.quote.value.at
-    return _judged(quote_is_fresh, p, p.quote, age <= p.rules.max_quote_age, _seconds(age), allowed)
+    passed = -CLOCK_SKEW <= age <= p.rules.max_quote_age
+    return _judged(quote_is_fresh, p, p.quote, passed, seconds(age), allowed)
 
 
 def quote_is_two_sided(p: Proposal) -> Check:
@@ -408,68 +387,3 @@ def _run(gate: Gate, p: Proposal) -> Check:
         return gate(p)
     except Exception as e:  # noqa: BLE001 - whatever is wrong in a gate must refuse, and say what it was
         return _check(gate, False, f"unknown: the gate raised {type(e).__name__}: {e}", "an answer", "gate")
-
-
-def wall_refused(said: str) -> Check:
-    """The verdict of the database's own wall, when it refused what every gate had let through."""
-    return _named("database_wall", False, said, "within the limits", "database")
-
-
-# ---------------------------------------------------------------- a SELL closes, and has fewer questions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SellProposal:
-    """What a SELL looks at: it is approved in every trading state and ignores the minimum hold."""
-
-    rec: RecommendationIssued
-    now: datetime
-    rules: EntryRules
-    session: Known[Session] | Unknown
-    held_qty: int
-    closing: bool
-
-
-def review_sell(p: SellProposal) -> tuple[Check, ...]:
-    return (
-        _sell_is_in_session(p),
-        _sell_is_fresh(p),
-        _units_are_asked(p),
-        _position_is_held(p),
-        _position_is_not_closing(p),
-    )
-
-
-def _sell_is_in_session(p: SellProposal) -> Check:
-    allowed = "an open session"
-    if isinstance(p.session, Unknown):
-        observed, passed, source = f"unknown: {p.session.reason}", False, p.session.source
-    else:
-        observed, passed, source = _clock(p.now), p.session.value.is_open(p.now), p.session.source
-        allowed = f"{_clock(p.session.value.open)} to {_clock(p.session.value.close)}"
-    return _named("market_is_open", passed, observed, allowed, source)
-
-
-def _sell_is_fresh(p: SellProposal) -> Check:
-    age, limit = p.now - p.rec.at, p.rules.max_recommendation_age
-    passed = -CLOCK_SKEW <= age <= limit
-    return _named("recommendation_is_fresh", passed, _seconds(age), f"<= {_seconds(limit)}", "recommendation")
-
-
-def _units_are_asked(p: SellProposal) -> Check:
-    """A SELL counts units: dollars would need a price that may move before it is closed."""
-    observed = "dollars" if p.rec.qty is None else str(p.rec.qty)
-    return _named("quantity_is_in_units", p.rec.qty is not None, observed, "a qty", "recommendation")
-
-
-def _position_is_held(p: SellProposal) -> Check:
-    """A SELL of what is not held would be a short."""
-    return _named("position_is_held", p.held_qty > 0, str(p.held_qty), "> 0", "book")
-
-
-def _position_is_not_closing(p: SellProposal) -> Check:
-    return _named("position_is_not_closing", not p.closing, "closing" if p.closing else "open", "open", "book")
-
-
-def _named(gate: str, passed: bool, observed: str, allowed: str, source: str) -> Check:
-    return Check(gate=gate, passed=passed, observed=observed, allowed=allowed, source=source, age_s=None)

@@ -67,15 +67,23 @@ class _Sums:
 def fold(fills: Iterable[Fill], multiplier: int) -> Holding:
     """Return what *fills* add up to; the exit price is the average over all units that left.
 
+    A fill without a price is an adjustment that took away what nobody could explain. It is folded last and takes at
+    most what is held: once the true executions are known, nothing is left for it to take.
+
     Raises:
-        ValueError: there is no fill.
+        ValueError: no fill has a price.
     """
-    ordered = sorted(fills, key=lambda f: (f.at, not f.opens, f.broker_order_id, f.cum_qty))
-    if not ordered:
-        raise ValueError("fills: a position without a fill is no position")
-    sums = _Sums()
-    for fill in ordered:
+    known = list(fills)
+    trades = sorted((f for f in known if f.price is not None), key=lambda f: (f.at, not f.opens, *_name(f)))
+    takings = sorted((f for f in known if f.price is None), key=lambda f: (f.at, *_name(f)))
+    if not trades:
+        raise ValueError("fills: a position without an execution is no position")
+    sums, last_at = _Sums(), trades[-1].at
+    for fill in trades:
         _add(sums, fill)
+    for fill in takings:
+        if _take(sums, fill):
+            last_at = fill.at
     leaving = average_price(sums.left_proceeds, sums.left) if sums.left and sums.left_proceeds is not None else None
     return Holding(
         qty=sums.qty,
@@ -83,9 +91,13 @@ def fold(fills: Iterable[Fill], multiplier: int) -> Holding:
         entry_price=_entry_price(sums),
         exit_price=leaving,
         realized_pnl_usd=None if sums.realized is None else sums.realized * multiplier,
-        opened_at=ordered[0].at,
-        closed_at=ordered[-1].at if sums.qty == 0 else None,
+        opened_at=trades[0].at,
+        closed_at=last_at if sums.qty == 0 else None,
     )
+
+
+def _name(fill: Fill) -> tuple[str, int]:
+    return fill.broker_order_id, fill.cum_qty
 
 
 def _entry_price(sums: _Sums) -> Decimal:
@@ -96,33 +108,39 @@ def _entry_price(sums: _Sums) -> Decimal:
 
 
 def _add(sums: _Sums, fill: Fill) -> None:
+    if fill.price is None:
+        raise ValueError(f"price: an execution needs one, was None ({fill.fill_id})")
     signed = fill.signed_qty
     closing = min(abs(signed), abs(sums.qty)) if signed * sums.qty < 0 else 0
     if closing:
-        _leave(sums, fill, closing)
+        _leave(sums, fill.price, closing)
     opening = abs(signed) - closing
-    if opening and fill.price is None:
-        raise ValueError(f"price: a fill that opens needs one, was None ({fill.fill_id})")
-    if opening and fill.price is not None:
-        sums.qty += fill.side.sign * opening
-        sums.open_cost += fill.price * opening
-        sums.entered += opening
-        sums.entered_cost += fill.price * opening
+    sums.qty += fill.side.sign * opening
+    sums.open_cost += fill.price * opening
+    sums.entered += opening
+    sums.entered_cost += fill.price * opening
     sums.max_qty = max(sums.max_qty, abs(sums.qty))
 
 
-def _leave(sums: _Sums, fill: Fill, units: int) -> None:
-    held = abs(sums.qty)
-    cost = sums.open_cost * units / held
+def _take(sums: _Sums, fill: Fill) -> bool:
+    """Let an adjustment take what is held on its other side; False when nothing is."""
+    if fill.signed_qty * sums.qty >= 0:
+        return False
+    _leave(sums, None, min(fill.qty, abs(sums.qty)))
+    return True
+
+
+def _leave(sums: _Sums, price: Decimal | None, units: int) -> None:
+    cost = sums.open_cost * units / abs(sums.qty)
     direction = 1 if sums.qty > 0 else -1
     sums.open_cost -= cost
     sums.qty -= direction * units
     sums.left += units
-    if fill.price is None or sums.left_proceeds is None or sums.realized is None:
+    if price is None or sums.left_proceeds is None or sums.realized is None:
         sums.left_proceeds = sums.realized = None
         return
-    sums.left_proceeds += fill.price * units
-    sums.realized += direction * (fill.price * units - cost)
+    sums.left_proceeds += price * units
+    sums.realized += direction * (price * units - cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,13 @@ class StreamsBroker(Broker):
             options=dict(_NO_POLICY),
         )
 
+    def adopt(self, actor: dramatiq.Actor[Any, Any], consumer: str) -> int:
+        """Let the subscription behind *actor* take over what is pending under another *consumer* name."""
+        ours = self._subscribed[actor.queue_name].consumer
+        adopted = ours.adopt(consumer)
+        ours.doubt()
+        return adopted
+
     def declare_queue(self, queue_name: str) -> None:
         """Register a queue in memory; actors are declared before a server need be up."""
         if queue_name not in self.queues:

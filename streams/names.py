@@ -35,6 +35,9 @@ GROUPS: Final[Mapping[Stream, tuple[str, ...]]] = {
     Stream.CLOCK: ("executor-entries", "executor-exits", "exit", "feeds", "reconciler"),
 }
 
+#: Counts the data messages that feeds has put on streams, by source: a hash.
+FED_KEY: Final = "gapless:fed"
+
 #: Ticks may be dropped by length: a newer one says more. No other stream is ever trimmed by length.
 TICKS_MAXLEN: Final = 1_000_000
 

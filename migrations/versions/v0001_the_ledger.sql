@@ -100,8 +100,14 @@ CREATE TABLE positions (
     CHECK (closed_at >= opened_at),
     -- An option has strike and expiration, a stock has neither; a contract is a hundred shares.
     CHECK ((kind = 'STOCK') = (strike IS NULL) AND (kind = 'STOCK') = (expiration IS NULL)),
-    CHECK (kind <> 'STOCK' OR (multiplier = 1 AND symbol = underlying)),
-    CHECK (kind = 'STOCK' OR symbol ~ '^[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}$')
+    CHECK (multiplier = CASE kind WHEN 'STOCK' THEN 1 ELSE 100 END),
+    -- What a symbol says and what the columns say is one thing: right, underlying, strike and expiration.
+    CHECK ((kind = 'STOCK') = (symbol !~ '^[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}$')),
+    CHECK (kind <> 'STOCK' OR symbol = underlying),
+    CHECK (kind = 'STOCK' OR (left(symbol, length(symbol) - 15) = underlying
+                              AND substr(symbol, length(symbol) - 8, 1) = left(kind, 1)
+                              AND right(symbol, 8)::numeric / 1000 = strike
+                              AND substr(symbol, length(symbol) - 14, 6) = to_char(expiration, 'YYMMDD')))
 );
 -- One open position for a symbol in an account, so that a closing order can never be ambiguous.
 CREATE UNIQUE INDEX one_open_position_per_symbol ON positions (account, symbol) WHERE closed_at IS NULL;
@@ -150,8 +156,12 @@ CREATE TABLE orders (
     -- This system never sells to open.
     CHECK (external OR intent <> 'sell_to_open'),
     CHECK ((status IN ('approved', 'submitting', 'accepted')) = (ended_at IS NULL)),
-    CHECK (kind = 'STOCK' OR symbol ~ '^[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}$'),
-    CHECK (kind <> 'STOCK' OR symbol = underlying)
+    -- A contract is a hundred shares, and what its symbol says is what the columns say.
+    CHECK (multiplier = CASE kind WHEN 'STOCK' THEN 1 ELSE 100 END),
+    CHECK ((kind = 'STOCK') = (symbol !~ '^[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}$')),
+    CHECK (kind <> 'STOCK' OR symbol = underlying),
+    CHECK (kind = 'STOCK' OR (left(symbol, length(symbol) - 15) = underlying
+                              AND substr(symbol, length(symbol) - 8, 1) = left(kind, 1)))
 );
 -- One live closing order a position: two closes could sell twice.
 CREATE UNIQUE INDEX one_live_closing_order_per_position ON orders (position_id)
@@ -265,16 +275,49 @@ END $$;
 CREATE TRIGGER adoption_is_logged AFTER INSERT ON positions
     FOR EACH ROW WHEN (NEW.adopted) EXECUTE FUNCTION log_adoption();
 
--- What was approved does not change: a row cannot grow past the wall after it was let through.
+-- What was approved does not change: a row cannot grow past the wall after it was let through, and nobody's order
+-- becomes ours or ours nobody's. What ended stays ended. Orders are not deleted: a reservation has one end.
 CREATE FUNCTION refuse_change_of_order() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'order %: what was approved does not change', OLD.order_id USING ERRCODE = 'check_violation';
 END $$;
 CREATE TRIGGER an_approved_order_does_not_change BEFORE UPDATE ON orders
-    FOR EACH ROW WHEN (NOT OLD.external AND (OLD.qty, OLD.limit_price, OLD.symbol, OLD.side, OLD.intent, OLD.account,
-                        OLD.position_id, OLD.multiplier) IS DISTINCT FROM (NEW.qty, NEW.limit_price, NEW.symbol,
-                        NEW.side, NEW.intent, NEW.account, NEW.position_id, NEW.multiplier))
+    FOR EACH ROW WHEN ((OLD.order_id, OLD.client_order_id, OLD.account, OLD.position_id, OLD.recommendation,
+                        OLD.external, OLD.symbol, OLD.underlying, OLD.kind, OLD.multiplier, OLD.side, OLD.intent,
+                        OLD.type, OLD.limit_price)
+                       IS DISTINCT FROM
+                       (NEW.order_id, NEW.client_order_id, NEW.account, NEW.position_id, NEW.recommendation,
+                        NEW.external, NEW.symbol, NEW.underlying, NEW.kind, NEW.multiplier, NEW.side, NEW.intent,
+                        NEW.type, NEW.limit_price)
+                       OR (NOT OLD.external AND OLD.qty <> NEW.qty)
+                       OR (OLD.ended_at IS NOT NULL AND NOT OLD.external
+                           AND (OLD.ended_at, OLD.status) IS DISTINCT FROM (NEW.ended_at, NEW.status)))
     EXECUTE FUNCTION refuse_change_of_order();
+CREATE TRIGGER an_order_is_not_deleted BEFORE DELETE ON orders
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_of_order();
+
+-- A position stays what and whose it is.
+CREATE FUNCTION refuse_change_of_position() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'positions: account and contract of % do not change', OLD.position_id
+        USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER a_position_stays_what_it_is BEFORE UPDATE ON positions
+    FOR EACH ROW WHEN ((OLD.account, OLD.symbol, OLD.underlying, OLD.kind, OLD.multiplier)
+                       IS DISTINCT FROM (NEW.account, NEW.symbol, NEW.underlying, NEW.kind, NEW.multiplier))
+    EXECUTE FUNCTION refuse_change_of_position();
+
+-- A fill belongs to its order: the same account, contract, side and position.
+CREATE FUNCTION refuse_stray_fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM orders WHERE order_id = NEW.order_id
+                   AND (account, symbol, side, position_id) = (NEW.account, NEW.symbol, NEW.side, NEW.position_id)) THEN
+        RAISE EXCEPTION 'fill %: it is not of order %', NEW.fill_id, NEW.order_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER a_fill_belongs_to_its_order AFTER INSERT ON fills
+    FOR EACH ROW EXECUTE FUNCTION refuse_stray_fill();
 
 -- A closing order never sells more than is held: its quantity is clamped when it is written.
 CREATE FUNCTION refuse_close_that_opens() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -304,6 +347,9 @@ CREATE TRIGGER commitments_are_history BEFORE DELETE OR UPDATE ON commitment_log
     FOR EACH ROW EXECUTE FUNCTION refuse_edit_of_history();
 CREATE TRIGGER changes_are_history BEFORE DELETE OR UPDATE ON account_changes
     FOR EACH ROW EXECUTE FUNCTION refuse_edit_of_history();
+CREATE TRIGGER fills_are_not_emptied BEFORE TRUNCATE ON fills EXECUTE FUNCTION refuse_edit_of_history();
+CREATE TRIGGER commitments_are_not_emptied BEFORE TRUNCATE ON commitment_log EXECUTE FUNCTION refuse_edit_of_history();
+CREATE TRIGGER changes_are_not_emptied BEFORE TRUNCATE ON account_changes EXECUTE FUNCTION refuse_edit_of_history();
 
 -- ---------------------------------------------------------------- delivery
 

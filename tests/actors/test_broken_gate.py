@@ -15,7 +15,8 @@ from actors.gate import Gate
 from actors.market import Market
 from db import accounts
 from domain.account import TradingState
-from domain.gates import Check, Proposal
+from domain.checks import Check
+from domain.gates import Proposal
 from tests.factories import LARGE, NOON, a_recommendation, some_limits, some_rules
 from tests.simulation.exchange import Exchange
 

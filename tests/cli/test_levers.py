@@ -315,7 +315,7 @@ def test_a_letter_is_found_by_the_entry_that_died(house: House, number: int, red
 @pytest.fixture
 def at_the_exchange(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """The command talks to the house's exchange instead of Alpaca."""
-    monkeypatch.setattr(Wiring, "brokerages", lambda self: house.exchanges)
+    monkeypatch.setattr(Wiring, "brokerages", lambda self, budgets: house.exchanges)
     return house
 
 

@@ -97,6 +97,19 @@ def test_what_others_sell_does_not_block_our_close(tx: Connection):
     close(tx, a_close(position))
 
 
+def test_what_has_ended_stays_ended(tx: Connection):
+    """An opening that is live again would have passed no wall."""
+    open_order(tx, symbol=PUT, qty=5)
+    run(tx, "UPDATE orders SET status = 'canceled', ended_at = :now, final_filled_qty = 0", now=NOON)
+
+    refused(
+        tx,
+        errors.CheckViolation,
+        "what was approved does not change",
+        lambda: run(tx, "UPDATE orders SET status = 'accepted', ended_at = NULL, final_filled_qty = NULL"),
+    )
+
+
 # ---------------------------------------------------------------- orders
 
 CHANGES = {
@@ -107,6 +120,9 @@ CHANGES = {
     "account": "account = 'tiny'",
     "position_id": "position_id = gen_random_uuid()",
     "multiplier": "multiplier = 1",
+    "whose it is": "external = true",
+    "the recommendation": "recommendation = 'another'",
+    "the key sent to the brokerage": "client_order_id = 'another'",
 }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from db import accounts
+from domain.events import Side
 from domain.orders import Order
 from tests.db.wall_kit import (
     STOCK,
@@ -73,6 +74,12 @@ POSITIONS = {
     "a ticker as an option": "symbol = 'MSFT'",
     "a strike of nothing": "strike = 0",
     "no shares a contract": "multiplier = 0",
+    "one share a contract": "multiplier = 1",
+    "a put that is a call": "kind = 'CALL'",
+    "another strike than its symbol says": "strike = strike + 1",
+    "another expiration than its symbol says": "expiration = expiration + 1",
+    "another underlying than its symbol says": "underlying = 'AAPL'",
+    "another account": "account = 'tiny'",
     "a kind that nobody knows": "kind = 'FUTURE'",
 }
 
@@ -140,9 +147,17 @@ def test_a_fill_is_never_edited(tx: Connection, filled: Order, change: str):
 
 
 def test_a_fill_is_never_deleted(tx: Connection, filled: Order):
-    """Not even with its order."""
+    """Not with its order either, which is not deleted."""
     refused(tx, errors.CheckViolation, "fills is append-only", lambda: run(tx, "DELETE FROM fills"))
-    refused(tx, errors.ForeignKeyViolation, "fills", lambda: run(tx, "DELETE FROM orders"))
+    refused(tx, errors.CheckViolation, "what was approved does not change", lambda: run(tx, "DELETE FROM orders"))
+
+
+def test_a_fill_belongs_to_its_order(tx: Connection):
+    """The same account, contract, side and position: a sale is no part of a purchase."""
+    order = open_order(tx, symbol=PUT, qty=5)
+    hold(tx, 3, number=order.position_id.int)
+
+    refused(tx, errors.CheckViolation, "it is not of order", lambda: fill(tx, order, 3, 3, side=Side.SELL))
 
 
 def test_an_execution_is_recorded_once(tx: Connection, filled: Order):

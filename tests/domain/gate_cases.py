@@ -323,7 +323,7 @@ CASES: Final = tuple(
 READS: Final[dict[str, frozenset[str]]] = {
     "market_is_open_for_entries": frozenset({"session", "last_session"}),
     "type_matches_symbol": frozenset({"instrument"}),
-    "contract_is_tradable": frozenset({"contract"}),
+    "contract_is_tradable": frozenset({"contract", "instrument"}),
     "contract_is_unexpired": frozenset({"instrument", "session"}),
     "feed_is_alive": frozenset({"feed_at"}),
     "quote_is_fresh": frozenset({"quote"}),

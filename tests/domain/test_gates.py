@@ -13,26 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import gates
+from domain import gates, sells
 from domain.account import Book, Commitment, Limits
+from domain.checks import Check, wall_refused
 from domain.events import AnyFact, Quote
 from domain.exits import ExitPolicy, Moment, Watched
-from domain.gates import (
-    GATES,
-    Check,
-    EntryRules,
-    Gate,
-    Proposal,
-    SellProposal,
-    ask_of,
-    review,
-    review_sell,
-    wall_refused,
-)
+from domain.gates import GATES, EntryRules, Gate, Proposal, ask_of, review
 from domain.instrument import Contract, Kind, parse_symbol
 from domain.known import Unknown
 from domain.orders import Order
 from domain.positions import Fill, Holding
+from domain.sells import SellProposal, review_sell
 from domain.sizing import Sizing, size
 from tests.domain.gate_cases import CASES, READS, Case, a_commitment, known
 from tests.factories import (
@@ -141,7 +132,7 @@ def test_every_check_of_a_sell_is_in_its_review():
     """The SELL's own functions are all called."""
     written = [
         function
-        for name, function in inspect.getmembers(gates, inspect.isfunction)
+        for name, function in inspect.getmembers(sells, inspect.isfunction)
         if name.startswith("_") and list(get_type_hints(function).values())[:1] == [SellProposal]
     ]
 

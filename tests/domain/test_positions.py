@@ -147,19 +147,24 @@ def test_leaving_without_a_price_keeps_the_cost_of_the_rest():
     assert (6, Decimal("7.00")) == ((rest := held((10, "7.00"), (-4, None))).qty, rest.entry_price)
 
 
-@pytest.mark.parametrize(
-    "trades", [[(10, None)], [(-10, None)], [(10, "7.00"), (5, None)], [(10, "7.00"), (-11, None)]]
-)
-def test_opening_without_a_price_is_an_error(trades: list[tuple[int, str | None]]):
+@pytest.mark.parametrize("trades", [[], [(10, None)], [(-10, None)]])
+def test_what_has_no_execution_is_no_position(trades: list[tuple[int, str | None]]):
     """What is held must have cost something known: an entry price is never invented."""
-    with pytest.raises(ValueError, match="price: a fill that opens needs one, was None"):
+    with pytest.raises(ValueError, match="fills: a position without an execution is no position"):
         held(*trades)
 
 
-def test_no_fill_is_no_position():
-    """There is nothing to fold."""
-    with pytest.raises(ValueError, match="fills: a position without a fill is no position"):
-        fold([], HUNDRED)
+def test_an_adjustment_takes_at_most_what_is_held():
+    """It fills a gap and makes none: eleven of ten are ten, and nothing is taken from nothing."""
+    assert 0 == held((10, "7.00"), (-11, None)).qty
+    assert 10 == held((10, "7.00"), (5, None)).qty
+
+
+def test_an_execution_that_is_read_late_takes_the_place_of_its_adjustment():
+    """The sale by hand was read after the position had been adjusted away: its price counts, nothing is short."""
+    holding = held((10, "7.00"), (-10, None), (-10, "8.00"))
+
+    assert (0, Decimal("8.00"), Decimal(1000)) == (holding.qty, holding.exit_price, holding.realized_pnl_usd)
 
 
 def test_fills_of_one_instant_follow_their_order():

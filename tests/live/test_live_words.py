@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.live_words import GAIN, LIMIT, LOSS, SUBJECTS, bar, contract, gain, refusal, span
-from domain.gates import GATES, SellProposal, review_sell
+from domain.gates import GATES
 from domain.known import Unknown
+from domain.sells import SellProposal, review_sell
 from tests.factories import NOON, a_recommendation, some_rules
 
 

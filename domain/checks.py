@@ -1,0 +1,45 @@
+"""What a gate says: passed or not, with what it saw, what it allows, who said so and how old that was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from domain.money import plain
+
+#: What we look at may be this much ahead of our clock before it counts as from the future.
+CLOCK_SKEW: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One gate's verdict: what it saw, what it allows, who said so and how old that was."""
+
+    gate: str
+    passed: bool
+    observed: str
+    allowed: str
+    source: str
+    age_s: Decimal | None
+
+    def __str__(self) -> str:
+        return f"{self.gate}: observed={self.observed} allowed={self.allowed}"
+
+
+def named(gate: str, passed: bool, observed: str, allowed: str, source: str) -> Check:
+    return Check(gate=gate, passed=passed, observed=observed, allowed=allowed, source=source, age_s=None)
+
+
+def wall_refused(said: str) -> Check:
+    """The verdict of the database's own wall, when it refused what every gate had let through."""
+    return named("database_wall", False, said, "within the limits", "database")
+
+
+def seconds(span: timedelta) -> str:
+    return f"{plain(Decimal(span // timedelta(milliseconds=1)) / 1000)} s"
+
+
+def clock_text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
