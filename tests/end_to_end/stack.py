@@ -31,9 +31,9 @@ from cli.quiet import Quiet
 from cli.report import report
 from cli.run import Stack
 from cli.settings import SHIPPED, Settings, load
-from cli.wiring import ACTORS, FED_KEY, Wiring
+from cli.wiring import ACTORS, Wiring
 from db import schema
-from streams.names import Stream
+from streams.names import FED_KEY, Stream
 from streams.publish import publish_many
 from tests.paper.days import DAY, STOCK, Row, write_day
 

@@ -26,7 +26,7 @@ from actors.reconciler import Reconciler
 from actors.runtime import Delivered, classify, delivered
 from actors.tracker import Tracker
 from brokerage.port import BrokerOrder, Execution, OrderRequest
-from cli.wiring import _burial
+from cli.burial import burial
 from db import accounts, integrity, outbox, sessions
 from domain.account import Limits, TradingState
 from domain.events import Fact, Intent, OrderFilled, QuotesTicked
@@ -191,7 +191,7 @@ class Stage:
         def run(batch: Sequence[Any]) -> None:
             handle([delivered(entry) for entry in batch])
 
-        return consumer, Delivery(consumer, run, classify=classify, on_dead=_burial(self.desk))
+        return consumer, Delivery(consumer, run, classify=classify, on_dead=burial(self.desk))
 
     # ------------------------------------------------------------ playing
 
