@@ -106,10 +106,13 @@ class Children:
 
     def check(self) -> None:
         """Raise ChildDied for the first child that is no longer running."""
-        for name, child in self._running.items():
-            code = child.process.poll()
-            if code is not None:
-                raise ChildDied(name, code, _tail(child.log))
+        for death in self.dead():
+            raise death
+
+    def dead(self) -> list[ChildDied]:
+        """Return every child that is no longer running."""
+        codes = [(name, child, child.process.poll()) for name, child in self._running.items()]
+        return [ChildDied(name, code, _tail(child.log)) for name, child, code in codes if code is not None]
 
     def forget(self, name: str) -> None:
         """Stop watching a child that was meant to end and did."""

@@ -7,6 +7,7 @@ recorded day through the same driver, so both end with the same outcome.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from sqlalchemy import Engine
 
 from actors.clocks import CLOCK_KEY, set_recorded_clock
 from cli import ledger, local_alpaca
-from cli.children import Children, Interrupted
+from cli.children import ChildDied, Children, Interrupted
 from cli.day import Day
 from cli.driver import Driver
 from cli.local_alpaca import LocalAlpaca
@@ -34,6 +35,8 @@ from db import schema
 from monitoring.metrics import StreamMetrics
 from streams.clients import writing_client
 from streams.names import FED_KEY
+
+log = logging.getLogger(__name__)
 
 #: The days that ship with the code, and how long both take together when no speed is asked for, in seconds.
 SHIPPED_DAYS: Final = Path(__file__).resolve().parent.parent / "days"
@@ -72,7 +75,7 @@ def replay(
     settings: Settings, days: Sequence[Day], folder: Path, speed: float | None, on_step: OnStep, finish: Finish[T]
 ) -> T:
     """Play *days* through every actor in this process; return what *finish* makes of the stack when they are over."""
-    with _servers(settings, folder) as served, _recorded(served, days, folder) as (stack, alpaca):
+    with _servers(settings, folder) as served, _recorded(served.settings, days, folder) as (stack, alpaca):
         wiring = Wiring.of(stack.settings, stack.engine, stack.client)
         for actor in ACTORS:
             wiring.host(actor)
@@ -101,7 +104,7 @@ def run_recorded(
     stage("starting Valkey and PostgreSQL")
     with _servers(settings, folder) as served:
         stage("starting the local Alpaca")
-        with _recorded(served, days, folder) as (stack, alpaca):
+        with _recorded(served.settings, days, folder) as (stack, alpaca):
             try:
                 stage("starting the actors")
                 start_actors(stack, config)
@@ -160,14 +163,14 @@ def run_at_alpaca(
 ) -> T:
     """Trade at Alpaca with each actor as a process, until somebody stops us; then return what *finish* makes of it."""
     stage("starting Valkey and PostgreSQL")
-    with _servers(settings, folder) as served, _connected(served, folder) as stack:
-        configure_accounts(served, stack.engine, datetime.now(UTC))
+    with _servers(settings, folder) as served, _connected(served.settings, folder) as stack:
+        configure_accounts(served.settings, stack.engine, datetime.now(UTC))
         try:
             stage("starting the actors")
             start_actors(stack, config)
             while True:
                 time.sleep(LOOK_S)
-                stack.children.check()
+                _revive(served, stack, config)
                 on_step(stack, datetime.now(UTC))
         except Interrupted:
             stage("stopping the actors")
@@ -175,16 +178,34 @@ def run_at_alpaca(
             return finish(stack)
 
 
+def _revive(served: Served, stack: Stack, config: Path) -> None:
+    """Start again whatever died: positions are not left alone because a process fell."""
+    for death in served.revive():
+        log.error("%s and was started again", death)
+    for death in stack.children.dead():
+        log.error("%s; it is started again", death)
+        stack.children.forget(death.name)
+        start_actor(stack, config, death.name)
+
+
 # ---------------------------------------------------------------- the parts
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Settings that point at two running servers; *revive* starts again those of ours that died."""
+
+    settings: Settings
+    revive: Callable[[], list[ChildDied]]
+
+
 @contextmanager
-def _servers(settings: Settings, folder: Path) -> Iterator[Settings]:
-    """Yield the settings with the addresses of two running servers: the configured ones, or embedded in *folder*."""
+def _servers(settings: Settings, folder: Path) -> Iterator[Served]:
+    """Yield settings with the addresses of two running servers: the configured ones, or embedded in *folder*."""
     if settings.servers.redis_url is not None and settings.servers.database_url is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         schema.upgrade(address(settings, "database_url"))
-        yield settings
+        yield Served(settings, list)
         return
     with ledger.serving(folder) as servers:
         schema.upgrade(servers.database_url)
@@ -192,13 +213,13 @@ def _servers(settings: Settings, folder: Path) -> Iterator[Settings]:
         found = settings.servers.model_validate(
             {**settings.servers.model_dump(), "redis_url": servers.redis_url, "database_url": servers.database_url}
         )
-        yield settings.model_copy(update={"servers": found})
+        yield Served(settings.model_copy(update={"servers": found}), servers.revive)
 
 
 @contextmanager
 def connected_servers(settings: Settings, folder: Path) -> Iterator[Stack]:
     """Yield a stack without actors: two servers, the schema at head, a connection to each."""
-    with _servers(settings, folder) as served, _connected(served, folder) as stack:
+    with _servers(settings, folder) as served, _connected(served.settings, folder) as stack:
         yield stack
 
 
@@ -216,7 +237,13 @@ def _connected(settings: Settings, folder: Path) -> Iterator[Stack]:
 
 
 def start_actors(stack: Stack, config: Path) -> None:
-    """Start every actor as a process that reads the same configuration and our addresses."""
+    """Start every actor as a process of its own."""
+    for actor in ACTORS:
+        start_actor(stack, config, actor)
+
+
+def start_actor(stack: Stack, config: Path, actor: str) -> None:
+    """Start one actor; it reads the same configuration, and our addresses from its environment."""
     settings = stack.settings
     env = local_alpaca.environment() | {
         "GAPLESS_CONFIG": str(config.absolute()),
@@ -227,8 +254,7 @@ def start_actors(stack: Stack, config: Path) -> None:
     }
     if settings.brokerage.paper_url is not None:
         env["GAPLESS_BROKERAGE__PAPER_URL"] = settings.brokerage.paper_url
-    for actor in ACTORS:
-        stack.children.start(actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
+    stack.children.start(actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
 
 
 def without_servers(settings: Settings) -> Settings:

@@ -116,10 +116,26 @@ class Servers:
     redis_url: str
     database_url: str
     _children: Children
+    _servers: tuple[Server, ...]
 
     def check(self) -> None:
         """Raise ChildDied if a server is no longer running."""
         self._children.check()
+
+    def revive(self) -> list[ChildDied]:
+        """Start again what died, on its data and at its address; return the deaths once all answer.
+
+        Raises:
+            ChildDied, ServerDidNotStart: it cannot be started.
+        """
+        deaths = self._children.dead()
+        fallen = {death.name for death in deaths}
+        again = [server for server in self._servers if server.name in fallen]
+        for server in again:
+            self._children.forget(server.name)
+            start_server(self._children, server)
+        wait_until_ready(self._children, again)
+        return deaths
 
 
 @contextmanager
@@ -150,7 +166,7 @@ def embedded_servers(
         try:
             with running(folder, [streams, rows]) as children:
                 rows.ensure_database()
-                yield Servers(streams.url, rows.url, children)
+                yield Servers(streams.url, rows.url, children, (streams, rows))
         finally:
             shutil.rmtree(sockets, ignore_errors=True)
 
