@@ -267,12 +267,15 @@ class Runtime:
         self._subscribe(Stream.CLOCK, actor, [f"{actor}:{Stream.CLOCK}"], f"{actor}-0", moved, 1)
 
     def _tick(self, timer: _Timer) -> None:
-        while not self._stop.wait(timer.every.total_seconds()):
+        """Run at once, then again and again: what waits for the first comparison need not wait for the second."""
+        while True:
             try:
                 timer.run(self.clock())
                 self.publish()
             except Exception:
                 log.exception("a timer failed; it runs again in %s", timer.every)
+            if self._stop.wait(timer.every.total_seconds()):
+                return
 
     def _beat(self) -> None:
         while True:

@@ -1,0 +1,166 @@
+"""The stack as it trades for real: actors as processes on the wall clock, at an Alpaca whose day is now."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from cli import local_alpaca
+from cli.children import Children, Interrupted
+from cli.local_alpaca import LocalAlpaca
+from cli.run import Stack, run_at_alpaca
+from cli.settings import SHIPPED, Settings, load
+from streams.names import Stream
+from streams.publish import publish
+
+pytestmark = pytest.mark.slow
+
+EXPIRATION = (datetime.now(UTC) + timedelta(days=60)).date()
+CONTRACT = f"SPY{EXPIRATION:%y%m%d}C00450000"
+PATIENCE_S = 40.0
+
+
+def a_day_that_is_now(folder: Path) -> Path:
+    """A session that began two hours ago and ends in four, with one contract and its stock quoted a moment ago."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    folder.mkdir()
+    stamp = f"{now - timedelta(seconds=30):%Y-%m-%dT%H:%M:%S}.000Z"
+    session = {
+        "date": f"{now.astimezone(ZoneInfo('America/New_York')):%Y-%m-%d}",
+        "underlying": "SPY",
+        "open": f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}",
+        "close": f"{now + timedelta(hours=4):%Y-%m-%dT%H:%M:%SZ}",
+        "early_close": False,
+    }
+    (folder / "session.json").write_text(json.dumps(session))
+    header = "symbol,underlying,type,strike,expiration,last_trading_day,style,multiplier,open_interest,quotes,trades"
+    row = f"{CONTRACT},SPY,CALL,450,{EXPIRATION},{EXPIRATION},american,100,,1,0"
+    (folder / "contracts.csv").write_text(f"{header}\n{row}\n")
+    tables = {
+        "quotes": f"ts,symbol,bid,ask,bid_size,ask_size,upd\n{stamp},{CONTRACT},2.00,2.10,50,50,ba\n",
+        "trades": "ts,symbol,price,size,open,high,low\n",
+        "underlying": f"ts,symbol,bid,ask,pairs\n{stamp},SPY,450.00,450.10,1\n",
+    }
+    for name, body in tables.items():
+        (folder / f"{name}.csv.gz").write_bytes(gzip.compress(body.encode()))
+    (folder / "recommendations.jsonl").write_text("")
+    return folder
+
+
+@pytest.fixture
+def alpaca(tmp_path: Path) -> Iterator[LocalAlpaca]:
+    """A local Alpaca whose clock runs as ours."""
+    children = Children(tmp_path / "alpaca")
+    started = local_alpaca.start(children, [a_day_that_is_now(tmp_path / "day")], load(SHIPPED, {}))
+    control(started, "/clock", to=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}")
+    control(started, "/clock", speed=1)
+    yield started
+    children.stop_all()
+
+
+def control(alpaca: LocalAlpaca, path: str, **body: Any) -> Any:
+    answer = requests.post(alpaca.control_url + path, json=body, timeout=10)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def quote(alpaca: LocalAlpaca, bid: str, ask: str) -> None:
+    control(alpaca, "/quotes", symbol=CONTRACT, bid=bid, ask=ask, bid_size=50, ask_size=50)
+    control(alpaca, "/quotes", symbol="SPY", bid="450.00", ask="450.10", bid_size=50, ask_size=50)
+
+
+def settings_at(alpaca: LocalAlpaca) -> Settings:
+    shipped = load(SHIPPED, {})
+    at_paper = shipped.brokerage.model_copy(update={"paper_url": alpaca.rest_url})
+    stack = shipped.stack.model_copy(update={"watch": ("SPY",), "reconcile_every_s": 2})
+    return shipped.model_copy(update={"brokerage": at_paper, "stack": stack})
+
+
+class Script:
+    """What the test does while the stack runs: each step waits for its condition, then acts."""
+
+    def __init__(self, *steps: tuple[str, Callable[[Stack], bool], Callable[[Stack], object]]) -> None:
+        self.steps, self.until = list(steps), time.monotonic() + PATIENCE_S
+
+    def __call__(self, stack: Stack, _: datetime) -> None:
+        if not self.steps:
+            raise Interrupted(signal.SIGTERM)
+        what, holds, act = self.steps[0]
+        if holds(stack):
+            act(stack)
+            self.steps.pop(0)
+            self.until = time.monotonic() + PATIENCE_S
+        assert time.monotonic() < self.until, f"never: {what}"
+
+
+def one(stack: Stack, sql: str) -> Any:
+    with stack.engine.connect() as tx:
+        return tx.execute(text(sql)).scalar()
+
+
+def is_active(stack: Stack) -> bool:
+    return one(stack, "SELECT state FROM accounts WHERE account = 'large'") == "active"
+
+
+def is_open(stack: Stack) -> bool:
+    return one(stack, "SELECT qty FROM positions WHERE closed_at IS NULL") == 3
+
+
+def is_closed(stack: Stack) -> bool:
+    return one(stack, "SELECT exit_reason FROM positions") == "catastrophe"
+
+
+def recommend(stack: Stack) -> None:
+    body = {
+        "id": "wall-1",
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "source": "test",
+        "accounts": ["large"],
+        "underlying": "SPY",
+        "instrument": "CALL",
+        "action": "BUY",
+        "symbol": CONTRACT,
+        "qty": 3,
+        "confidence": "0.80",
+        "strategy": "day_trade",
+    }
+    fields = {"type": b"RecommendationIssued", "body": json.dumps(body).encode()}
+    publish(stack.client, Stream.RECOMMENDATIONS, fields)
+
+
+def kill(stack: Stack, *actors: str) -> None:
+    for actor in actors:
+        os.kill(stack.children._running[actor].process.pid, signal.SIGKILL)
+
+
+def test_a_position_is_opened_tracked_and_left_on_the_wall_clock(alpaca: LocalAlpaca, tmp_path: Path):
+    """
+    From XADD to the closing fill with every actor a process on its own timers. While the position is held, exit,
+    tracker and executor are killed: they come back, and the price that halves is noticed and sold.
+    """
+    script = Script(
+        ("the account is reconciled", is_active, lambda stack: (quote(alpaca, "2.00", "2.10"), recommend(stack))),
+        ("three contracts are held", is_open, lambda stack: kill(stack, "exit", "tracker", "executor")),
+        ("they are back", is_open, lambda _: (time.sleep(1), quote(alpaca, "0.90", "1.00"))),
+        ("the position is closed", is_closed, lambda _: None),
+    )
+
+    def finish(stack: Stack) -> tuple[Any, Any]:
+        return one(stack, "SELECT realized_pnl_usd FROM positions"), one(stack, "SELECT count(*) FROM dead_letters")
+
+    settings, ledger = settings_at(alpaca), tmp_path / "ledger"
+    realized_usd, dead = run_at_alpaca(settings, SHIPPED, ledger, script, finish, lambda _: None)
+
+    assert (-360, 0) == (realized_usd, dead)
