@@ -9,9 +9,9 @@ from pathlib import Path
 from cli import acts
 from domain.account import TradingState
 from tests.end_to_end.conftest import a_line
-from tests.end_to_end.stack import Running
+from tests.end_to_end.stack import Running, at
 from tests.factories import LARGE
-from tests.paper.days import CALL, PUT
+from tests.paper.days import CALL, PUT, STOCK, Row
 
 POSITIONS = (
     "SELECT symbol, qty, max_qty, entry_price, exit_price, exit_reason FROM positions ORDER BY opened_at, symbol"
@@ -107,4 +107,42 @@ def test_reduce_refuses_entries_and_flatten_closes_everything(
     ] == running.rows(POSITIONS)
     refused = running.rows("SELECT recommendation FROM decisions WHERE outcome = 'refused'")
     assert ["late"] == refused
+    running.assert_rows_equal_the_broker()
+
+
+def test_both_accounts_are_flat_before_the_close(small_day: Callable[..., Path], a_running: Callable[..., Running]):
+    """The same contract in two accounts, bought an hour before the close: each sells its own at 15:55 ET (R29)."""
+    late: tuple[Row, ...] = (("19:49:00", CALL, "1.00", "1.10"), ("20:50:00", CALL, "1.05", "1.15"))
+    stock: tuple[Row, ...] = (("19:49:00", STOCK, "99.90", "100.10"),)
+    day = small_day(a_line("eod", "19:50:00", accounts=["large", "tiny"]), quotes=late, underlying=stock)
+    running = a_running(day)
+
+    running.play()
+
+    assert [("large", 3, at("20:55:00"), "end_of_day"), ("tiny", 1, at("20:55:00"), "end_of_day")] == running.rows(
+        "SELECT account, max_qty, closed_at, exit_reason FROM positions ORDER BY account"
+    )
+    running.assert_rows_equal_the_broker()
+
+
+def test_a_sell_closes_what_is_held_and_nothing_else(small_day: Callable[..., Path], a_running: Callable[..., Running]):
+    """Two of three are sold on a SELL, a SELL of what is not held is refused, the third leaves at its target."""
+    sell = {"action": "SELL"}
+    running = a_running(
+        small_day(
+            a_line("rec-1", "14:32:00"),
+            a_line("sell-2", "14:45:00", qty=2, **sell),
+            a_line("no", "14:46:00", PUT, **sell),
+        )
+    )
+
+    running.play()
+
+    assert [(CALL, 0, 3, Decimal("1.10"), Decimal("1.40"), "target")] == running.rows(POSITIONS)
+    assert [("sell", 2, "signal"), ("sell", 1, "target")] == running.rows(
+        "SELECT side, qty, reason FROM orders WHERE NOT opening ORDER BY approved_at"
+    )
+    assert [("no", "refused")] == running.rows(
+        "SELECT recommendation, outcome FROM decisions WHERE outcome = 'refused'"
+    )
     running.assert_rows_equal_the_broker()

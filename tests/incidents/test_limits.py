@@ -63,8 +63,8 @@ def _refusals(stage: Stage, recommendation: str) -> list[str]:
 @pytest.mark.parametrize(("contracts", "most"), [(10, 2), (1, 5)])
 def test_R03_four_gates_at_once_do_not_exceed_the_limits(a_stage: Callable[..., Stage], contracts: int, most: int):
     """
-    Four gates in threads on one database share the burst: each recommendation has one outcome, and
-    what all of them approved stays within five positions and $10,000.
+    Four gates in threads on one database share the burst: each recommendation has one outcome, what
+    all of them approved stays within five positions and $10,000, and no gate needed the second wall.
     """
     stage = a_stage()
     recommendations = _set_the_market(stage, contracts)
@@ -89,6 +89,7 @@ def test_R03_four_gates_at_once_do_not_exceed_the_limits(a_stage: Callable[..., 
     assert positions == stage.one("SELECT count(*)::integer FROM orders")
     assert [] == stage.rows("SELECT 1 FROM commitment_log WHERE positions > max_positions")
     assert [] == stage.rows("SELECT 1 FROM commitment_log WHERE exposure_usd > max_exposure_usd")
+    assert [] == stage.rows("SELECT recommendation FROM decisions WHERE checks::text LIKE '%database_wall%'")
 
 
 def _set_the_market(stage: Stage, contracts: int) -> list[Any]:
