@@ -73,12 +73,24 @@ class Reconciler:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
             return None
         with self.desk.begin() as tx:
+            if not self._is_ours(tx, account, number, now):
+                return None
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)
             accounts.mark_reconciled(tx, account, number, now)
             if not found:
                 self._lift(tx, account, now)
         return found
+
+    def _is_ours(self, tx: Connection, account: AccountName, number: str, now: datetime) -> bool:
+        """The keys open the account that our rows belong to (R17); otherwise nothing opens and nothing is compared."""
+        known = accounts.broker_account_number(tx, account)
+        if known in (None, number):
+            return True
+        log.error("account %s: the keys open %s, our rows belong to %s", account, number, known)
+        reason = f"the keys open account {number}, our rows belong to {known}"
+        accounts.set_state(tx, account, TradingState.REDUCING, reason, self.name, now)
+        return False
 
     def _read_calendar(self, brokerage: Brokerage, now: datetime) -> None:
         """Keep the calendar for those who hold no keys; once a day is enough."""

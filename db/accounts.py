@@ -191,6 +191,14 @@ def record_change(tx: Connection, account: AccountName, now: datetime, by: str, 
     )
 
 
+def broker_account_number(tx: Connection, account: AccountName) -> str | None:
+    """Return the brokerage's number of the account that our rows belong to, None before the first look."""
+    number: str | None = tx.execute(
+        text("SELECT broker_account_number FROM accounts WHERE account = :account"), {"account": account}
+    ).scalar_one()
+    return number
+
+
 def mark_reconciled(tx: Connection, account: AccountName, account_number: str, now: datetime) -> None:
     tx.execute(
         text("UPDATE accounts SET reconciled_at = :now, broker_account_number = :number WHERE account = :account"),

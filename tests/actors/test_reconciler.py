@@ -1,0 +1,156 @@
+"""The reconciler believes two readings, adopts what it finds, and trusts neither strange keys nor a sudden void."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from actors.desk import Desk
+from actors.reconciler import Reconciler
+from actors.tracker import Tracker
+from brokerage.port import BrokerageUnavailable
+from db import accounts
+from domain.account import TradingState
+from streams.codec import decode
+from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
+from tests.simulation.exchange import Exchange
+
+SYMBOLS = [f"{root}260220P00100000" for root in ("AAA", "BBB", "CCC", "DDD", "EEE")]
+
+
+class House:
+    """One account, its brokerage, the reconciler, and the tracker that applies what it finds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.now = engine, NOON
+        prices = {symbol: (Decimal("7.10"), Decimal("7.20")) for symbol in (PUT, *SYMBOLS)}
+        self.exchange: Any = Exchange(LARGE, Random(1), self.clock, lambda _: None, lambda _: None, prices)
+        desk = Desk(engine=engine, clock=self.clock, wall=self.clock, origin="test", partitions=1)
+        self.reconciler = Reconciler(desk, {LARGE: self.exchange})
+        self.tracker = Tracker(desk, lambda strategy, kind: a_policy())
+        with engine.begin() as tx:
+            accounts.configure(tx, LARGE, some_limits(), NOON)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def hold(self, symbol: str, qty: int) -> None:
+        self.exchange.held[symbol] = qty
+        self.exchange.cost[symbol] = Decimal("7.20") * qty
+
+    def look(self, after_s: int = 0) -> Any:
+        """Compare once, *after_s* seconds later, and apply what was found."""
+        self.now += timedelta(seconds=after_s)
+        found = self.reconciler.reconcile(LARGE, self.now)
+        with self.engine.begin() as tx:
+            rows = tx.execute(text("DELETE FROM outbox WHERE stream LIKE 'fills%' RETURNING type, body")).all()
+        self.tracker.handle([decode({b"type": r.type.encode(), b"body": r.body.encode()}) for r in rows])
+        return found
+
+    def rows(self) -> dict[str, int]:
+        with self.engine.connect() as tx:
+            return {r.symbol: r.qty for r in tx.execute(text("SELECT symbol, qty FROM positions WHERE qty <> 0"))}
+
+    def state(self) -> tuple[TradingState, str]:
+        with self.engine.connect() as tx:
+            return accounts.state_of(tx, LARGE)
+
+
+@pytest.fixture
+def house(engine: Engine) -> House:
+    return House(engine)
+
+
+def test_a_first_clean_look_lets_entries_begin(house: House):
+    """A new account waits, reducing, until rows and broker were compared once."""
+    assert house.state()[0] is TradingState.REDUCING
+
+    house.look()
+
+    assert (TradingState.ACTIVE, "reconciled") == house.state()
+
+
+def test_a_position_that_we_never_opened_is_adopted_after_two_readings(house: House):
+    """With an exit plan, announced, and not on the first reading: a fill may be on its way (R39)."""
+    house.hold(PUT, 3)
+
+    house.look()
+    assert {} == house.rows()
+    house.look(after_s=5)
+    assert {} == house.rows()
+    house.look(after_s=6)
+
+    assert {PUT: 3} == house.rows()
+    assert () == house.look(after_s=30)
+
+
+def test_a_phantom_leaves_after_two_readings(house: House):
+    """The brokerage sold it and nobody told us: the row says external and knows no price (R26)."""
+    house.hold(PUT, 3)
+    house.look()
+    house.look(after_s=11)
+    house.hold(PUT, 0)
+
+    house.look()
+    house.look(after_s=11)
+
+    with house.engine.connect() as tx:
+        closed = tx.execute(text("SELECT qty, exit_reason, exit_price, realized_pnl_usd FROM positions")).one()
+    assert (0, "external", None, None) == tuple(closed)
+
+
+def test_a_failed_read_changes_nothing(house: House, monkeypatch: pytest.MonkeyPatch):
+    """An error is not an empty book (L17)."""
+    house.hold(PUT, 3)
+    house.look()
+    house.look(after_s=11)
+
+    def down() -> None:
+        raise BrokerageUnavailable("503")
+
+    monkeypatch.setattr(house.exchange, "positions", down)
+
+    assert [None, None] == [house.look(after_s=11), house.look(after_s=11)]
+    assert {PUT: 3} == house.rows()
+
+
+def test_a_sudden_void_needs_a_person(house: House):
+    """Five positions vanish at once: nothing is closed by a machine, whatever it reads and however often (L17)."""
+    for symbol in SYMBOLS:
+        house.hold(symbol, 2)
+    house.look()
+    house.look(after_s=11)
+    for symbol in SYMBOLS:
+        house.hold(symbol, 0)
+
+    for _ in range(4):
+        house.look(after_s=11)
+
+    assert dict.fromkeys(SYMBOLS, 2) == house.rows()
+
+
+def test_keys_of_another_account_stop_entries_and_change_nothing(house: House, monkeypatch: pytest.MonkeyPatch):
+    """They would have shown "no positions" for an account that has some (R17)."""
+    house.hold(PUT, 3)
+    house.look()
+    house.look(after_s=11)
+    house.look(after_s=30)
+    assert house.state()[0] is TradingState.ACTIVE
+    stranger: Callable[[], Any] = Exchange.account.__get__(
+        Exchange("other", Random(1), house.clock, lambda _: None, lambda _: None, {})  # type: ignore[arg-type]
+    )
+    monkeypatch.setattr(house.exchange, "account", stranger)
+    house.hold(PUT, 0)
+
+    house.look(after_s=11)
+    house.look(after_s=11)
+
+    assert {PUT: 3} == house.rows()
+    state, reason = house.state()
+    assert (TradingState.REDUCING, True) == (state, "PA-other" in reason)
