@@ -117,7 +117,7 @@ def _credentials(session: Session) -> Iterator[Check]:
     for name, port in wiring.brokerages(wiring.budgets("reconciler")).items():
         number = port.account().account_number
         yield Check(f"account {name}", known.get(name) in (None, number), f"{number} at the brokerage")
-        skew_s = abs((datetime.now(UTC) - port.now()).total_seconds())
+        skew_s = abs((session.clock() - port.now()).total_seconds())
         yield Check(f"clock of {name}", skew_s <= MAX_SKEW_S * 5, f"{skew_s:.3f} s from ours")
 
 

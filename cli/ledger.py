@@ -17,6 +17,7 @@ from cli.settings import BadConfiguration, Settings
 from cli.supervisor import Servers, embedded_servers
 
 _CURRENT: Final = "current"
+_ALPACA: Final = "alpaca-url"
 
 
 def of_mode(settings: Settings) -> Path:
@@ -72,6 +73,32 @@ def current(settings: Settings) -> Path:
     if settings.brokerage.mode == "paper" and pointer.is_file():
         return Path(pointer.read_text(encoding="utf-8").strip())
     return of_mode(settings)
+
+
+@contextmanager
+def announcing(folder: Path, rest_url: str) -> Iterator[None]:
+    """Say where the local Alpaca of a run on *folder* answers, for as long as it does."""
+    note = folder / _ALPACA
+    note.write_text(f"{rest_url}\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def beside_a_run(settings: Settings, folder: Path) -> Settings:
+    """Return *settings* as the actors of the run on *folder* have them: its local Alpaca and its clock."""
+    note = folder / _ALPACA
+    if (
+        settings.brokerage.mode != "paper"
+        or settings.brokerage.paper_url
+        or not note.is_file()
+        or not is_in_use(folder)
+    ):
+        return settings
+    brokerage = settings.brokerage.model_copy(update={"paper_url": note.read_text(encoding="utf-8").strip()})
+    stack = settings.stack.model_copy(update={"clock": "recorded"})
+    return settings.model_copy(update={"brokerage": brokerage, "stack": stack})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import redis
 import typer
 from sqlalchemy.exc import OperationalError
 
-from cli import inspect, levers
+from cli import inspect, ledger, levers
 from cli.children import ChildDied, Interrupted, interruptible
 from cli.session import Session
 from cli.settings import BadConfiguration, config_file, load
@@ -49,7 +49,9 @@ def gapless(
 ) -> None:
     """Take trading recommendations to closed positions through Alpaca."""
     file = config_file(config)
-    session = Session(settings=load(file), config=file, json=as_json, ledger_folder=ledger_folder)
+    loaded = load(file)
+    settings = ledger.beside_a_run(loaded, ledger_folder or ledger.current(loaded))
+    session = Session(settings=settings, config=file, json=as_json, ledger_folder=ledger_folder)
     ctx.obj = session
     ctx.call_on_close(session.close)
     if ctx.invoked_subcommand is None:

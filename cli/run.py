@@ -133,7 +133,8 @@ def _recorded(settings: Settings, days: Sequence[Day], folder: Path) -> Iterator
         stack.client.delete(FED_KEY, CLOCK_KEY)
         set_recorded_clock(stack.client, days[0].start)
         configure_accounts(ours, stack.engine, days[0].start)
-        yield Stack(ours, stack.folder, stack.engine, stack.client, stack.children), alpaca
+        with ledger.announcing(folder, alpaca.rest_url):
+            yield Stack(ours, stack.folder, stack.engine, stack.client, stack.children), alpaca
 
 
 def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float | None, on_step: OnStep) -> None:
