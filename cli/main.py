@@ -154,9 +154,11 @@ def paper_serve(ctx: typer.Context) -> None:
 
 @config_app.command("check")
 def config_check(ctx: typer.Context, file: Path, as_json: JsonOption = False) -> None:
-    """Validate a configuration file."""
+    """Validate a configuration file, and find rules for entries and exits that contradict each other."""
     found = load(file)
-    _session(ctx, as_json).show({"ok": True, "hash": found.hash()}, lambda d: f"{file}: in order ({d['hash']})")
+    document = {"hash": found.hash(), "contradictions": list(found.contradictions())}
+    _session(ctx, as_json).show(document, lambda d: "\n".join(d["contradictions"]) or f"{file}: in order ({d['hash']})")
+    raise typer.Exit(NO if document["contradictions"] else OK)
 
 
 def _session(ctx: typer.Context, as_json: bool = False) -> Session:

@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from domain.account import Limits
+from domain.consistency import contradictions
 from domain.events import Action
 from domain.exits import ExitPolicy
 from domain.gates import EntryRules
@@ -253,6 +254,13 @@ class Settings(BaseSettings):
             flatten_before_close=_minutes(times.flatten_before_close_min),
             close_before_expiry=_minutes(rules.close_before_expiry_min),
         )
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Return what the rules for entries and exits would do to each other."""
+        rules = self.entry_rules()
+        kinds = sorted({kind for _, kind in rules.permitted})
+        policies = {(name, kind): self.policy_of(name, kind) for name in rules.min_confidence for kind in kinds}
+        return contradictions(rules, {name: account.limits() for name, account in self.accounts.items()}, policies)
 
     def account_names(self) -> tuple[AccountName, ...]:
         return tuple(AccountName(name) for name in sorted(self.accounts))

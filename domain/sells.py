@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from domain.checks import CLOCK_SKEW, Check, clock_text, named, seconds
 from domain.events import RecommendationIssued
@@ -24,17 +26,8 @@ class SellProposal:
     closing: bool
 
 
-def review_sell(p: SellProposal) -> tuple[Check, ...]:
-    return (
-        _sell_is_in_session(p),
-        _sell_is_fresh(p),
-        _units_are_asked(p),
-        _position_is_held(p),
-        _position_is_not_closing(p),
-    )
-
-
-def _sell_is_in_session(p: SellProposal) -> Check:
+def market_is_open(p: SellProposal) -> Check:
+    """The session of the day is open: a close outside of it would not fill."""
     allowed = "an open session"
     if isinstance(p.session, Unknown):
         observed, passed, source = f"unknown: {p.session.reason}", False, p.session.source
@@ -44,22 +37,38 @@ def _sell_is_in_session(p: SellProposal) -> Check:
     return named("market_is_open", passed, observed, allowed, source)
 
 
-def _sell_is_fresh(p: SellProposal) -> Check:
+def recommendation_is_fresh(p: SellProposal) -> Check:
+    """A SELL older than the limit describes a market that is gone; one from the future is no fact."""
     age, limit = p.now - p.rec.at, p.rules.max_recommendation_age
     passed = -CLOCK_SKEW <= age <= limit
     return named("recommendation_is_fresh", passed, seconds(age), f"<= {seconds(limit)}", "recommendation")
 
 
-def _units_are_asked(p: SellProposal) -> Check:
+def quantity_is_in_units(p: SellProposal) -> Check:
     """A SELL counts units: dollars would need a price that may move before it is closed."""
     observed = "dollars" if p.rec.qty is None else str(p.rec.qty)
     return named("quantity_is_in_units", p.rec.qty is not None, observed, "a qty", "recommendation")
 
 
-def _position_is_held(p: SellProposal) -> Check:
+def position_is_held(p: SellProposal) -> Check:
     """A SELL of what is not held would be a short."""
     return named("position_is_held", p.held_qty > 0, str(p.held_qty), "> 0", "book")
 
 
-def _position_is_not_closing(p: SellProposal) -> Check:
+def position_is_not_closing(p: SellProposal) -> Check:
+    """No other close of the position is live: two could sell twice."""
     return named("position_is_not_closing", not p.closing, "closing" if p.closing else "open", "open", "book")
+
+
+SELL_GATES: Final[tuple[Callable[[SellProposal], Check], ...]] = (
+    market_is_open,
+    recommendation_is_fresh,
+    quantity_is_in_units,
+    position_is_held,
+    position_is_not_closing,
+)
+
+
+def review_sell(p: SellProposal) -> tuple[Check, ...]:
+    """Return the verdict of every check; the SELL is approved when all passed."""
+    return tuple(check(p) for check in SELL_GATES)
