@@ -48,6 +48,7 @@ class Order:
     canceled_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     expired_at: datetime | None = None
+    failed_at: datetime | None = None
     executions: int = 0
     events: int = 0
 
@@ -120,6 +121,9 @@ class Account:
     positions: dict[str, Position] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     last_equity: Decimal = ZERO
+    trading_blocked: bool = False
+    account_blocked: bool = False
+    suspended_by_user: bool = False
     _open: dict[str, dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
 
     @property

@@ -9,20 +9,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from paper import faults, times, wire
-from paper.faults import BadFault
+from paper import faults, stream_faults, times, wire
+from paper.aim import BadFault
 from paper.gate import Gate, reply
 from paper.numbers import is_whole, number, plain
 from paper.options import FASTEST
-from paper.sockets import STREAMS
 from paper.world import World
 
 #: A fill may be delayed by a day at most.
 _LONGEST_DELAY_S = 86_400
-_STREAM_DEEDS = ("mute", "unmute", "close", "drop_next", "duplicate_next")
 
 
 class BadOrder(Exception):
@@ -153,15 +151,7 @@ class Control:
     async def streams(self, request: web.Request) -> web.Response:
         """Trouble on a stream: for one account, or for all without one."""
         order = await _object(request)
-        stream, deed, account = order.get("stream"), order.get("do"), order.get("account")
-        if stream not in STREAMS or deed not in _STREAM_DEEDS:
-            raise BadOrder(f"stream must be one of {STREAMS} and do one of {_STREAM_DEEDS}")
-        if account is not None and account not in self._world.accounts:
-            raise BadOrder(f"unknown account {account!r}")
-        count, code = order.get("count", 1), order.get("code", WSCloseCode.ABNORMAL_CLOSURE)
-        if not isinstance(count, int) or not isinstance(code, int) or not 1000 <= code < 5000 or count < 1:
-            raise BadOrder("count must be a positive integer and code a websocket close code")
-        return reply({"connections": self._world.hub.trouble(deed, stream, account, count, code)})
+        return reply({"connections": self._world.hub.trouble(stream_faults.read(order, self._world.accounts))})
 
     async def journal(self, request: web.Request) -> web.Response:
         after = number(request.query.get("after", "0"))

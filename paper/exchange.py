@@ -64,6 +64,8 @@ class Exchange:
     ) -> None:
         self.accounts = accounts
         self.holding = False
+        #: Ids of orders, and symbols, that do not fill although the market is there.
+        self.parked: set[str] = set()
         self.delay = timedelta(0)
         self._timeline = timeline
         self._calendar = calendar
@@ -155,6 +157,22 @@ class Exchange:
         self.route(order)
         return order
 
+    def reject(self, order: Order) -> None:
+        """End an order that was accepted, as a venue does that refuses it late."""
+        order.failed_at = self._timeline.now
+        self._end(self.accounts[order.account], order, "rejected")
+
+    def fill_at(self, order: Order, price: Decimal) -> None:
+        """Fill what is left of an open order at *price*, whatever the market shows."""
+        self._fill(order, order.left, price)
+
+    def release(self, key: str) -> None:
+        """Let a parked order, or a parked symbol's orders, meet the market again."""
+        self.parked.discard(key)
+        for order in self._open_orders():
+            if key in {order.id, order.symbol}:
+                self._try(order)
+
     def hold_fills(self, holding: bool) -> None:
         """While held nothing fills; on release everything that can fill does."""
         self.holding = holding
@@ -240,7 +258,7 @@ class Exchange:
 
     def _session_for(self, order: Order) -> Session | None:
         """The open session in which an order may fill now, if any."""
-        if self.holding or order.status not in {"new", "partially_filled"}:
+        if self.holding or self.parked & {order.id, order.symbol} or order.status not in {"new", "partially_filled"}:
             return None
         return self._calendar.session_at(self._timeline.now)
 

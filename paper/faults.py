@@ -1,7 +1,7 @@
 """Faults of the HTTP side, ordered on the control port: which request is hit, when, and by what.
 
-A fault matches requests and is used up after *count* of them. To add a kind of fault, add its name to `DEEDS` and
-its effect in `gate`.
+A fault matches requests, and its aim says which of them it hits. To add a kind of fault, add its name here and its
+effect in `gate` (what happens to the answer) or in `mischief` (what happens to the order).
 """
 
 import asyncio
@@ -9,15 +9,18 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from paper import aim
+from paper.aim import Aim, BadFault
 from paper.numbers import number
 
-DEEDS = ("hang", "status", "reset")
+#: What can happen to an answer.
+ANSWER_DEEDS = ("hang", "status", "reset", "slow")
+#: What can happen to an order, while its request is answered as ever.
+ORDER_DEEDS = ("reply_first", "late_reject", "fill_after_cancel")
+DEEDS = (*ANSWER_DEEDS, *ORDER_DEEDS)
 MOMENTS = ("before", "after")
 _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
-
-
-class BadFault(Exception):
-    """Raised when a fault that was ordered makes no sense."""
+_A_DAY_S = 86_400
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,7 +29,8 @@ class Fault:
 
     *path* is a prefix, or an expression for the whole path. *when* "before": the request is never carried out;
     "after": it is, and then the answer goes wrong. *do*: hang (no answer, and a reset after *seconds* of wall time),
-    status (*status* is answered), reset.
+    slow (the true answer, *seconds* of wall time late), status (*status* is answered), reset; and for orders, with
+    *seconds* of the clock: reply_first (fills no earlier), late_reject, fill_after_cancel.
     """
 
     method: str | None
@@ -37,7 +41,7 @@ class Fault:
     when: str
     status: int
     seconds: float
-    count: int
+    aim: Aim
 
     def hits(self, method: str, path: str, body: Any, account: str | None) -> bool:
         """Whether a request is one of those meant."""
@@ -46,6 +50,11 @@ class Fault:
         if self.path is not None and not (path.startswith(self.path) or re.fullmatch(self.path, path)):
             return False
         return not self.body or (isinstance(body, dict) and all(same(body.get(k), v) for k, v in self.body.items()))
+
+    def shown(self) -> dict[str, Any]:
+        """What the control port tells of it."""
+        what = {"do": self.do, "when": self.when, "method": self.method, "path": self.path, "account": self.account}
+        return what | {"body": self.body, "status": self.status, "seconds": self.seconds} | self.aim.shown()
 
 
 def same(given: Any, wanted: Any) -> bool:
@@ -74,9 +83,9 @@ def read(raw: Any) -> Fault:
         account=str(account) if account is not None else None,
         do=do,
         when=when,
-        status=int(_amount(raw, "status", 503, 100, 599)),
-        seconds=_amount(raw, "seconds", 60, 0, 86_400),
-        count=int(_amount(raw, "count", 1, 1, 1_000_000)),
+        status=aim.whole(raw, "status", 503, 200, 599),
+        seconds=aim.amount(raw, "seconds", 0 if do in ORDER_DEEDS else 60, 0, _A_DAY_S),
+        aim=aim.read(raw),
     )
 
 
@@ -85,13 +94,6 @@ def _compiles(path: Any) -> None:
         re.compile(path)
     except (re.error, TypeError) as error:
         raise BadFault(f"path {path!r}: {error}") from None
-
-
-def _amount(raw: dict[str, Any], name: str, default: int, low: int, high: int) -> float:
-    value = number(raw.get(name, default))
-    if value is None or not low <= value <= high:
-        raise BadFault(f"{name} must be a number from {low} to {high}")
-    return float(value)
 
 
 def answer(status: int, family: str) -> tuple[str, Any]:
@@ -114,7 +116,7 @@ def rate_limited(family: str) -> dict[str, Any]:
 
 
 class Faults:
-    """The faults in force, oldest first."""
+    """The faults that were ordered, oldest first; one that is spent stays to be looked at."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -123,6 +125,10 @@ class Faults:
     def add(self, fault: Fault) -> None:
         self._faults.append(fault)
 
+    def shown(self) -> list[dict[str, Any]]:
+        """All faults and how often each has hit."""
+        return [fault.shown() for fault in self._faults]
+
     def clear(self) -> None:
         """Forget all faults and let hanging requests go, which resets them."""
         self._faults.clear()
@@ -130,12 +136,9 @@ class Faults:
         self._released = asyncio.Event()
 
     def take(self, method: str, path: str, body: Any, account: str | None) -> Fault | None:
-        """The fault that hits this request, counted down."""
+        """The fault that hits this request, counted."""
         for fault in self._faults:
-            if fault.hits(method, path, body, account):
-                fault.count -= 1
-                if not fault.count:
-                    self._faults.remove(fault)
+            if fault.hits(method, path, body, account) and fault.aim.strikes():
                 return fault
         return None
 

@@ -6,7 +6,9 @@ import json
 import logging
 import socket
 import struct
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
@@ -14,9 +16,10 @@ from aiohttp.typedefs import Handler
 
 from paper import faults, ids
 from paper.book import Account
-from paper.errors import ApiError, bad_body, data_error, not_found, unauthorized
+from paper.errors import ApiError, bad_body, data_error, forbidden, not_found, unauthorized
 from paper.faults import Fault, Faults
 from paper.limits import Verdict
+from paper.mischief import Mischief, Serve
 from paper.stream_protocols import DataStream, Keys, TradeStream
 from paper.world import World
 
@@ -52,14 +55,16 @@ def body_of(request: web.Request) -> Any:
 
 
 class Gate:
-    """The middleware of both APIs, and what it counts."""
+    """The middleware of both APIs, and what it counts. *wake* tells the pacer that the queue may have changed."""
 
-    def __init__(self, world: World, keys: Keys) -> None:
+    def __init__(self, world: World, keys: Keys, wake: Callable[[], None]) -> None:
         self.faults = Faults()
         self.requests = 0
         self.in_flight = 0
         self._world = world
         self._keys = keys
+        self._wake = wake
+        self._mischief = Mischief(world)
 
     def middleware(self) -> Any:
         """The aiohttp middleware."""
@@ -84,16 +89,46 @@ class Gate:
         self._world.catch_up()
         name, _ = _credentials(request)
         fault = self.faults.take(request.method, request.path, body, name)
-        if fault is not None and fault.when == "before":
+        serve = partial(self._serve, request, handler, family)
+        if fault is None:
+            response = await serve()
+        elif fault.do in faults.ORDER_DEEDS:
+            response = await self._play(fault, request, serve)
+        elif fault.do == "slow":
+            response = await self._dawdle(fault, serve)
+        elif fault.when == "before":
             response = await self._suffer(fault, request, family)
         else:
-            response = await self._serve(request, handler, family)
-            if fault is not None:
-                self._write_down(number, request, response, name, "carried out, answer replaced")
-                response = await self._suffer(fault, request, family)
+            self._write_down(number, request, await serve(), name, "carried out, answer replaced")
+            response = await self._suffer(fault, request, family)
         response.headers["X-Request-ID"] = ids.make("request", number)
         self._write_down(number, request, response, name, fault.do if fault else None)
+        self._wake()
         return response
+
+    async def _play(self, fault: Fault, request: web.Request, serve: Serve) -> web.Response:
+        """Answer as ever, and let the order have its trouble."""
+        name = self._keys.account(*_credentials(request))
+        account = self._world.accounts.get(name) if name is not None else None
+        return await self._mischief.play(fault, account, request.match_info.get("id", ""), serve)
+
+    async def _dawdle(self, fault: Fault, serve: Serve) -> web.Response:
+        """Answer truly, but late."""
+        if fault.when == "after":
+            response = await serve()
+            await self._linger(fault)
+            return response
+        await self._linger(fault)
+        self._world.catch_up()
+        return await serve()
+
+    async def _linger(self, fault: Fault) -> None:
+        """Let wall time pass. A request that waits counts as answered: it must not keep a clock waiting."""
+        self.in_flight -= 1
+        try:
+            await self.faults.hang(fault.seconds)
+        finally:
+            self.in_flight += 1
 
     async def _serve(self, request: web.Request, handler: Handler, family: str) -> web.Response:
         """Check keys and rate, then let the handler answer; whatever goes wrong becomes a JSON error."""
@@ -102,6 +137,7 @@ class Gate:
             account = request[_ACCOUNT] = self._authenticate(request, family)
             verdict = self._world.limits.take(account.name, family, self._world.timeline.now)
             if verdict.allowed:
+                _refuse_restricted(account, request)
                 response = cast("web.Response", await handler(request))
             else:
                 response = reply(faults.rate_limited(family), 429)
@@ -123,17 +159,13 @@ class Gate:
         return self._world.accounts[name]
 
     async def _suffer(self, fault: Fault, request: web.Request, family: str) -> web.Response:
-        """Carry out a fault. A hanging request counts as answered: it must not keep a clock waiting."""
+        """Carry out a fault that replaces the answer."""
         if fault.do == "status":
             content_type, body = faults.answer(fault.status, family)
             text = body if isinstance(body, str) else json.dumps(body)
             return web.Response(status=fault.status, text=text, content_type=content_type)
         if fault.do == "hang":
-            self.in_flight -= 1
-            try:
-                await self.faults.hang(fault.seconds)
-            finally:
-                self.in_flight += 1
+            await self._linger(fault)
         _reset(request)
         return web.Response(status=503)
 
@@ -162,6 +194,19 @@ def _is_handshake(request: web.Request) -> bool:
     """Whether this opens a websocket, which authenticates by itself and is not counted as a request."""
     asks = request.headers.get("Upgrade", "").lower() == "websocket"
     return asks and isinstance(getattr(request.match_info.handler, "__self__", None), TradeStream | DataStream)
+
+
+def _refuse_restricted(account: Account, request: web.Request) -> None:
+    """Keep an account that was stopped from trading; what it has can be looked at. Raises: ApiError."""
+    if request.method == "GET":
+        return
+    if account.account_blocked:
+        raise forbidden("account is blocked")
+    makes_orders = request.method in {"POST", "PATCH"} or request.path.startswith("/v2/positions")
+    if makes_orders and account.suspended_by_user:
+        raise forbidden("new orders are rejected by user request")
+    if makes_orders and account.trading_blocked:
+        raise forbidden("account is not allowed to trade")
 
 
 def _read(raw: bytes) -> Any:

@@ -22,7 +22,7 @@ from paper.options import Options
 from paper.rest_data import DataApi
 from paper.rest_reference import ReferenceApi
 from paper.rest_trading import TradingApi
-from paper.sockets import OPTION, STOCK
+from paper.stream_faults import OPTION, STOCK
 from paper.stream_protocols import SECRET, DataStream, Keys, TradeStream
 from paper.world import World
 
@@ -41,7 +41,7 @@ class Server:
         self.world = world
         self._changed = asyncio.Event()
         keys = Keys(world.accounts)
-        self._gate = Gate(world, keys)
+        self._gate = Gate(world, keys, self._changed.set)
         self._control = Control(world, self._gate, self._changed.set)
         self._keys = keys
         self._runners: list[web.AppRunner] = []

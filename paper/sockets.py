@@ -1,15 +1,13 @@
-"""Websocket connections and the hub that delivers to them.
+"""One websocket connection: what its client wants, how it is written to, and how it ends.
 
-What is published is queued for every connection that wants it, in order, and written by a task of the connection; so
-publishing never waits, and `Hub.flush` tells when everything has been handed to the sockets. The hub counts the data
-messages it queued (one trade update, one quote, one trade), which is what a client that reads along can compare.
+What is published is queued and written by a task of the connection, in order; so publishing never waits.
 """
 
 import asyncio
 import json
 import logging
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,9 +19,23 @@ from paper import times
 
 log = logging.getLogger(__name__)
 
-TRADE_UPDATES, STOCK, OPTION = "trade_updates", "stock", "option"
-STREAMS = (TRADE_UPDATES, STOCK, OPTION)
-
+#: What the data streams say with each of their error codes.
+ERRORS = {
+    400: "invalid syntax",
+    401: "not authenticated",
+    402: "auth failed",
+    403: "already authenticated",
+    404: "auth timeout",
+    405: "symbol limit exceeded",
+    406: "connection limit exceeded",
+    407: "slow client",
+    408: "v2 not enabled",
+    409: "insufficient subscription",
+    410: "invalid subscribe action for this feed",
+    412: "option messages are only available in MsgPack format",
+    413: "star subscription is not allowed for option quotes",
+    500: "internal error",
+}
 #: A client that takes no bytes for this long (wall time) is dropped.
 _SLOW_AFTER_S = 10.0
 
@@ -84,6 +96,8 @@ class Connection:
         self.encoding = encoding
         self.account: str | None = None
         self.muted = False
+        #: Frames that wait for the next one to overtake them, each with its number of messages.
+        self.held: list[tuple[bytes, int]] = []
         self.wanted: dict[str, set[str]] = {}
         self.written = asyncio.Event()
         self.written.set()
@@ -148,99 +162,3 @@ class Connection:
         writer = self.socket._writer  # private, but aiohttp offers no public way to drop a websocket
         if writer is not None and writer.transport is not None:
             writer.transport.abort()
-
-
-class Hub:
-    """All authenticated connections, the counts of what was queued for them, and the faults of the streams."""
-
-    def __init__(self, accounts: Iterable[str]) -> None:
-        self._connections: list[Connection] = []
-        self._updates = dict.fromkeys(accounts, 0)
-        self._market = {STOCK: 0, OPTION: 0}
-        self._troubles: Counter[tuple[str, str, str | None]] = Counter()
-
-    def join(self, connection: Connection) -> None:
-        self._connections.append(connection)
-
-    def leave(self, connection: Connection) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-
-    def has(self, stream: str, feed: str, account: str) -> bool:
-        """Whether an account is connected to a feed."""
-        return any(c.stream == stream and c.feed == feed and c.account == account for c in self._connections)
-
-    def sent(self) -> dict[str, Any]:
-        """How many data messages have been queued so far, in all."""
-        return {TRADE_UPDATES: dict(self._updates), **self._market}
-
-    @property
-    def unwritten(self) -> int:
-        return sum(connection.unwritten for connection in self._connections)
-
-    async def flush(self) -> None:
-        """Wait until every queued frame has been handed to its socket."""
-        for connection in list(self._connections):
-            await connection.written.wait()
-
-    def publish_update(self, account: str, payload: dict[str, Any]) -> None:
-        """Send an account's trade update to whoever listens."""
-        for connection in self._connections:
-            if connection.account == account and TRADE_UPDATES in connection.wanted:
-                self._updates[account] += self._deliver(connection, connection.encoding.one(payload))
-
-    def publish_market(self, stream: str, messages: Sequence[Message]) -> None:
-        """Send the messages of one instant: one frame for each subscriber."""
-        for connection in self._connections:
-            if connection.stream != stream or not connection.wanted:
-                continue
-            chosen = [m.encoded(connection.encoding) for m in messages if connection.wants(m)]
-            if chosen:
-                frame = connection.encoding.many(chosen)
-                self._market[stream] += len(chosen) * self._deliver(connection, frame)
-
-    def _deliver(self, connection: Connection, frame: bytes) -> int:
-        """Queue a frame as often as the faults in force say, and return how often."""
-        if connection.muted or self._strikes("drop_next", connection):
-            return 0
-        copies = 2 if self._strikes("duplicate_next", connection) else 1
-        for _ in range(copies):
-            connection.push(frame)
-        return copies
-
-    def _strikes(self, deed: str, connection: Connection) -> bool:
-        """Whether a fault hits this delivery; it is used up then."""
-        for account in (connection.account, None):
-            key = (deed, connection.stream, account)
-            if self._troubles[key]:
-                self._troubles[key] -= 1
-                return True
-        return False
-
-    # Faults
-
-    def trouble(self, deed: str, stream: str, account: str | None, count: int, code: int) -> int:
-        """Do one of mute, unmute, close, drop_next, duplicate_next; return how many connections it concerns now."""
-        concerned = [c for c in self._connections if c.stream == stream and account in {None, c.account}]
-        if deed in {"drop_next", "duplicate_next"}:
-            self._troubles[deed, stream, account] += count
-        for connection in concerned:
-            if deed in {"mute", "unmute"}:
-                connection.muted = deed == "mute"
-            elif deed == "close":
-                self._close(connection, code)
-        return len(concerned)
-
-    def _close(self, connection: Connection, code: int) -> None:
-        """Close one connection; 1006 is what a client sees when there is no closing handshake."""
-        self.leave(connection)
-        if code == WSCloseCode.ABNORMAL_CLOSURE:
-            connection.abort()
-        else:
-            connection.close_soon(code)
-
-    async def shut(self) -> None:
-        """Cut all connections; the server is going down."""
-        for connection in list(self._connections):
-            connection.abort()
-        self._connections.clear()

@@ -12,7 +12,9 @@ from typing import Any
 import msgpack
 from aiohttp import WSMessage, WSMsgType, web
 
-from paper.sockets import JSON_BINARY, JSON_TEXT, OPTION, PACKED, STOCK, TRADE_UPDATES, Connection, Hub
+from paper.hub import Hub
+from paper.sockets import ERRORS, JSON_BINARY, JSON_TEXT, PACKED, Connection
+from paper.stream_faults import OPTION, STOCK, TRADE_UPDATES
 
 #: Every account's secret.
 SECRET = "paper"  # noqa: S105 - a local stand-in protects nothing
@@ -42,19 +44,6 @@ _OTHER_FEEDS = {STOCK: ("sip", "delayed_sip", "boats", "overnight"), OPTION: ("o
 #: Symbols that a free subscription may watch at once.
 _SYMBOL_LIMITS = {STOCK: 30, OPTION: 200}
 
-_ERRORS = {
-    400: "invalid syntax",
-    401: "not authenticated",
-    402: "auth failed",
-    403: "already authenticated",
-    404: "auth timeout",
-    405: "symbol limit exceeded",
-    406: "connection limit exceeded",
-    409: "insufficient subscription",
-    410: "invalid subscribe action for this feed",
-    412: "option messages are only available in MsgPack format",
-    413: "star subscription is not allowed for option quotes",
-}
 _FATAL = frozenset({402, 404, 406, 409, 412})
 
 
@@ -69,10 +58,22 @@ class Keys:
         return key if secret == SECRET and isinstance(key, str) and key in self._accounts else None
 
 
-async def _open(request: web.Request) -> web.WebSocketResponse:
+async def _open(request: web.Request, hub: Hub, stream: str) -> web.WebSocketResponse:
+    """Shake hands, unless a fault refuses it."""
+    refusal = hub.faults.at_the_door("refuse_handshake", stream, None)
+    if refusal is not None:
+        raise _Refused(status_code=refusal.status)
     socket = web.WebSocketResponse(compress=False, max_msg_size=_LARGEST_MESSAGE)
     await socket.prepare(request)
     return socket
+
+
+class _Refused(web.HTTPException):
+    """A handshake that is answered with an error status."""
+
+    def __init__(self, *, status_code: int) -> None:
+        self.status_code = status_code
+        super().__init__(text="connection limit exceeded" if status_code == web.HTTPTooManyRequests.status_code else "")
 
 
 def _read(frame: WSMessage) -> Any:
@@ -115,7 +116,7 @@ class TradeStream:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Talk with one client until it leaves."""
-        socket = await _open(request)
+        socket = await _open(request, self._hub, TRADE_UPDATES)
         encoding = PACKED if request.headers.get("Content-Type") == _MSGPACK else JSON_BINARY
         connection = Connection(socket, TRADE_UPDATES, "", encoding)
         await _converse(connection, self._hub, lambda message: self._hear(connection, message))
@@ -136,7 +137,7 @@ class TradeStream:
 
     def _authenticate(self, connection: Connection, key: Any, secret: Any, extra: dict[str, str]) -> None:
         account = self._keys.account(key, secret)
-        if account is None:
+        if account is None or self._hub.faults.at_the_door("refuse_keys", TRADE_UPDATES, account):
             self._refuse(connection, "authenticate")
             return
         if connection.account is None:
@@ -172,7 +173,7 @@ class DataStream:
         feed = request.match_info["feed"]
         if feed not in _OWN_FEEDS[self._stream] + _OTHER_FEEDS[self._stream]:
             raise web.HTTPNotFound
-        socket = await _open(request)
+        socket = await _open(request, self._hub, self._stream)
         encoding = PACKED if request.headers.get("Content-Type") == _MSGPACK else JSON_TEXT
         connection = Connection(socket, self._stream, feed, encoding)
         connection.say([{"T": "success", "msg": "connected"}])
@@ -199,7 +200,7 @@ class DataStream:
         return action(connection, message)
 
     def _error(self, connection: Connection, code: int) -> bool:
-        connection.say([{"T": "error", "code": code, "msg": _ERRORS[code]}])
+        connection.say([{"T": "error", "code": code, "msg": ERRORS[code]}])
         return code not in _FATAL
 
     def _auth(self, connection: Connection, message: dict[str, Any]) -> bool:
@@ -216,7 +217,7 @@ class DataStream:
 
     def _refusal(self, connection: Connection, account: str | None) -> int | None:
         """The error code for these keys on this feed, if any."""
-        if account is None:
+        if account is None or self._hub.faults.at_the_door("refuse_keys", self._stream, account):
             return 402
         if connection.feed not in _OWN_FEEDS[self._stream]:
             return 409

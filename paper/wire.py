@@ -37,7 +37,7 @@ def order(order: Order) -> JSON:
         "expired_at": _time(order.expired_at),
         "expires_at": _time(order.expires_at),
         "canceled_at": _time(order.canceled_at),
-        "failed_at": None,
+        "failed_at": _time(order.failed_at),
         "replaced_at": None,
         "replaced_by": None,
         "replaces": None,
@@ -176,10 +176,10 @@ def account(account: Account, market: Market) -> JSON:
         "balance_asof": times.new_york_day(account.created_at).isoformat(),
         "created_at": times.nanos(account.created_at),
         "shorting_enabled": account.shorting,
-        "trading_blocked": False,
-        "account_blocked": False,
+        "trading_blocked": account.trading_blocked,
+        "account_blocked": account.account_blocked,
         "transfers_blocked": False,
-        "trade_suspended_by_user": False,
+        "trade_suspended_by_user": account.suspended_by_user,
         "admin_configurations": {},
         "user_configurations": None,
     }
@@ -194,7 +194,7 @@ def configuration(account: Account) -> JSON:
         "max_options_trading_level": account.option_level,
         "no_shorting": not account.shorting,
         "ptp_no_exception_entry": False,
-        "suspend_trade": False,
+        "suspend_trade": account.suspended_by_user,
         "trade_confirm_email": "none",
     }
 

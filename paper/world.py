@@ -3,7 +3,8 @@
 The world moves only in `catch_up` and on order of the control port; both run every due event at its own time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from paper import book, wire, wire_data
 from paper.errors import UsageError
 from paper.exchange import Exchange, Update
+from paper.hub import Hub
 from paper.instruments import Registry
 from paper.journal import Journal
 from paper.limits import Limits
@@ -18,7 +20,8 @@ from paper.lottery import Lottery
 from paper.market import Market, Quote, Trade
 from paper.options import Options
 from paper.sessions import Calendar
-from paper.sockets import OPTION, STOCK, Hub, Message
+from paper.sockets import Message
+from paper.stream_faults import OPTION, STOCK
 from paper.tape import BrokerEvent, Day, Instant, QuoteRow, TradeRow
 from paper.timeline import Rank, Timeline
 
@@ -37,7 +40,11 @@ class World:
             a.name: book.Account(a.name, a.cash, a.option_level, a.shorting, self.start, last_equity=a.cash)
             for a in options.all_accounts()
         }
-        self.hub = Hub(self.accounts)
+        self.hub = Hub(self.accounts, self.later)
+        #: Symbols whose recorded prices are kept back.
+        self.silent: set[str] = set()
+        #: Who else is told of every trade update, after the journal.
+        self.witnesses: list[Callable[[Update, wire.JSON], None]] = []
         self.journal = _journal(self.timeline, options.journal)
         self.limits = Limits(options.rate_limit)
         self.exchange = Exchange(
@@ -109,7 +116,12 @@ class World:
             plan(event.at, Rank.BROKERAGE, partial(self._brokerage_acts, event))
 
     def _show_instant(self, instant: Instant) -> None:
-        self.show(instant.quotes, instant.trades)
+        quotes = [row for row in instant.quotes if row[0] not in self.silent]
+        self.show(quotes, [row for row in instant.trades if row[0] not in self.silent])
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen in so many seconds of the clock."""
+        self.timeline.schedule(self.timeline.now + timedelta(seconds=seconds), Rank.ORDER, action)
 
     def _brokerage_acts(self, event: BrokerEvent) -> None:
         self.close_behind(event.account, event.symbol, event.qty)
@@ -135,6 +147,8 @@ class World:
             cash=str(self.accounts[order.account].cash),
             **{key: value for key, value in payload["data"].items() if key not in {"at", "position_qty"}},
         )
+        for witness in self.witnesses:
+            witness(update, payload["data"])
 
 
 def _journal(timeline: Timeline, path: Path | None) -> Journal:
