@@ -22,6 +22,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from cli import run
 from cli.acts import publish as publish_outbox
+from cli.children import ChildDied
 from cli.day import Day, read_days
 from cli.documents import verify
 from cli.driver import Driver, recommendation_fields
@@ -36,6 +37,7 @@ from db import schema
 from streams.names import FED_KEY, Stream
 from streams.publish import publish_many
 from tests.paper.days import DAY, STOCK, Row, write_day
+from tests.servers import Killable
 
 #: An empty read blocks this long: what a stop has to wait for.
 STOPS_WITHIN_MS: Final = 100
@@ -252,6 +254,20 @@ def a_day(folder: Path, recommendations: Sequence[str], quotes: Sequence[Row], *
     (made / "session.json").write_text(json.dumps(session | {"underlying": STOCK}))
     (made / "recommendations.jsonl").write_text("".join(f"{line}\n" for line in recommendations))
     return made
+
+
+def kill_and_start(server: Killable, timeout_s: float = 20.0) -> None:
+    """Kill -9 and start again: a backend at work outlives its postmaster by moments, and no new one starts before."""
+    server.kill()
+    tries_until = time.monotonic() + timeout_s
+    while True:
+        try:
+            return server.start()
+        except ChildDied:
+            server._children.forget(server.server.name)
+            if time.monotonic() > tries_until:
+                raise
+            time.sleep(0.1)
 
 
 def migrated(database_url: str) -> str:

@@ -13,7 +13,7 @@ import redis
 
 from domain.events import FillSource
 from tests.end_to_end.conftest import a_line
-from tests.end_to_end.stack import Running, at, migrated, until
+from tests.end_to_end.stack import Running, at, kill_and_start, migrated, until
 from tests.paper.days import CALL, DAY, PUT
 from tests.servers import Killable
 
@@ -104,14 +104,12 @@ def test_a_killed_database_loses_no_fact(
 
     def die_deciding() -> None:
         running.recommend(a_line("rec-2", "14:45:00", PUT, 2))
-        killable_database.kill()
-        killable_database.start()
+        kill_and_start(killable_database)
         running.rest()
 
     def die_closing() -> None:
         running.control("POST", "/close", account="large", symbol=PUT, qty=1)
-        killable_database.kill()
-        killable_database.start()
+        kill_and_start(killable_database)
         running.rest()
 
     running.play({"14:45:00": die_deciding, "15:00:00": die_closing})
