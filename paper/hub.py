@@ -6,6 +6,7 @@ here, between publishing and the queue of a connection.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -75,11 +76,12 @@ class Hub:
                 frame = connection.encoding.many([message.encoded(connection.encoding) for message in chosen])
                 self._deliver(connection, frame, len(chosen), fault)
 
-    def announce(self, stream: str, message: Any) -> None:
-        """Say something to every subscriber of a market data stream that is no quote and no trade."""
+    def publish_status(self, symbol: str, body: dict[str, Any], at: datetime) -> None:
+        """Tell stock subscribers of a symbol's trading status, which is not counted."""
+        status = Message("statuses", symbol, at, body)
         for connection in self._connections:
-            if connection.stream == stream and connection.wanted.get("statuses") and not connection.muted:
-                connection.say([message])
+            if connection.stream == STOCK and connection.wants(status) and not connection.muted:
+                connection.push(connection.encoding.many([status.encoded(connection.encoding)]))
 
     def _deliver(self, connection: Connection, frame: bytes, messages: int, fault: StreamFault | None) -> None:
         """Queue a frame of so many messages, unless a fault says otherwise."""

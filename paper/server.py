@@ -15,6 +15,7 @@ from aiohttp import web
 from paper import options as command_line
 from paper import tape, times
 from paper.control import Control
+from paper.door import Door
 from paper.errors import DayFormatError, UsageError
 from paper.gate import Gate
 from paper.numbers import cents
@@ -42,15 +43,15 @@ class Server:
         self._changed = asyncio.Event()
         keys = Keys(world.accounts)
         self._gate = Gate(world, keys, self._changed.set)
-        self._control = Control(world, self._gate, self._changed.set)
         self._keys = keys
-        self._runners: list[web.AppRunner] = []
+        self._door = Door(self._broker(), options.host, options.port)
+        control = Control(world, self._gate, self._door, self._changed.set)
+        self._control_door = Door(control.app(), options.host, options.control_port)
         self._pacer: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, Any]:
         """Listen, let the clock run, and return the line that tells where everything is."""
-        port = await self._listen(self._broker(), self._options.port)
-        control_port = await self._listen(self._control.app(), self._options.control_port)
+        port, control_port = await self._door.open(), await self._control_door.open()
         self._pacer = asyncio.create_task(self._pace())
         return self._announcement(port, control_port)
 
@@ -60,8 +61,8 @@ class Server:
             self._pacer.cancel()
         self._gate.faults.clear()
         await self.world.hub.shut()
-        for runner in self._runners:
-            await runner.cleanup()
+        await self._door.close()
+        await self._control_door.close()
         self.world.journal.close()
 
     def _broker(self) -> web.Application:
@@ -79,15 +80,6 @@ class Server:
             ]
         )
         return app
-
-    async def _listen(self, app: web.Application, port: int) -> int:
-        """Serve an application and return its port."""
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handle_signals=False)
-        await runner.setup()
-        self._runners.append(runner)
-        site = web.TCPSite(runner, self._options.host, port)
-        await site.start()
-        return int(runner.addresses[0][1])
 
     async def _pace(self) -> None:
         """While the clock runs, wake up for every event; sleep until told of a change while it stands."""

@@ -3,7 +3,7 @@
 The world moves only in `catch_up` and on order of the control port; both run every due event at its own time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -102,6 +102,17 @@ class World:
         outcome = order.id if order else "no position"
         self.journal.record("close_behind", account=account, symbol=symbol, qty=str(qty), outcome=outcome)
         return order
+
+    def book_changed(self, account: book.Account, symbol: str, reason: str) -> None:
+        """Write down that a book changed without an order."""
+        qty = str(account.held(symbol))
+        self.journal.record(
+            "book", account=account.name, symbol=symbol, reason=reason, position_qty=qty, cash=str(account.cash)
+        )
+
+    def account_changed(self, account: book.Account, changes: Mapping[str, object]) -> None:
+        """Write down that an account's settings changed."""
+        self.journal.record("account", account=account.name, **changes)
 
     def _schedule(self, day: Day) -> None:
         """Put a day's events on the timeline."""

@@ -1,0 +1,129 @@
+"""What happens to a book behind the client's back: no request asked for it, and no trade update tells of all of it.
+
+Closed positions come as orders of the brokerage's own, which the stream shows. Assignment, exercise, expiry, and
+positions that were moved or corrected change the book without a word: only a look at the positions finds them.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from paper import control_words as words
+from paper import valuation, wire
+from paper.book import Account, Order, Position
+from paper.control_words import BadOrder
+from paper.instruments import Contract
+from paper.numbers import is_whole, plain
+from paper.world import World
+
+#: Why the brokerage closes a position; only the journal tells.
+CLOSE_KINDS = ("manual", "liquidation", "bracket")
+
+
+class BookFaults:
+    """Changes of a book by order of the control port."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._deeds = {
+            "open": self._open,
+            "change": self._change,
+            "assign": self._assign,
+            "exercise": self._exercise,
+            "expire": self._expire,
+        }
+
+    def close(self, order: dict[str, Any]) -> Order | None:
+        """Close up to *qty* of a position by an order of the brokerage's own; None when there is none."""
+        account, symbol = words.account(self._world, order), words.symbol(self._world, order)
+        kind = words.choice({"kind": "manual"} | order, "kind", CLOSE_KINDS)
+        qty = words.positive(order, "qty")
+        if not is_whole(qty):
+            raise BadOrder("qty must be whole")
+        self._world.journal.record("brokerage_closes", account=account.name, symbol=symbol, reason=kind)
+        return self._world.close_behind(account.name, symbol, qty)
+
+    def obey(self, order: dict[str, Any]) -> wire.JSON | None:
+        """Change a book; return the position afterwards. Raises: BadOrder."""
+        do = words.choice(order, "do", tuple(self._deeds))
+        account, symbol = words.account(self._world, order), words.symbol(self._world, order)
+        self._deeds[do](account, symbol, order)
+        self._world.book_changed(account, symbol, do)
+        position = account.positions.get(symbol)
+        return wire.position(position, account, self._world.market) if position else None
+
+    def _open(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
+        """A position that no order opened, at a price per share; no cash moves."""
+        if symbol in account.positions:
+            raise BadOrder(f"{account.name} holds {symbol} already: change it")
+        self._put(account, symbol, _whole(order), words.positive(order, "price"))
+
+    def _change(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
+        """Another quantity at the same average price; no cash moves. Zero takes the position away."""
+        position = account.positions.get(symbol)
+        if position is None:
+            raise BadOrder(f"{account.name} holds no {symbol}: open it")
+        price = valuation.entry_price(position)
+        self._put(account, symbol, _whole(order), price)
+
+    def _assign(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
+        """Short contracts are assigned: they go, and shares change hands at the strike."""
+        contract, qty = self._options(account, symbol, order, sign=-1)
+        self._deliver(account, contract, -qty, qty if contract.kind == "put" else -qty)
+
+    def _exercise(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
+        """Long contracts are exercised: they go, and shares change hands at the strike."""
+        contract, qty = self._options(account, symbol, order, sign=1)
+        self._deliver(account, contract, qty, qty if contract.kind == "call" else -qty)
+
+    def _expire(self, account: Account, symbol: str, _order: dict[str, Any]) -> None:
+        """Contracts expire worthless: the whole position goes."""
+        position = account.positions.get(symbol)
+        if position is None or not isinstance(position.instrument, Contract):
+            raise BadOrder(f"{account.name} holds no contract {symbol}")
+        self._put(account, symbol, Decimal(0), Decimal(0))
+
+    def _options(self, account: Account, symbol: str, order: dict[str, Any], sign: int) -> tuple[Contract, Decimal]:
+        """The contract and how many of the position's to take away."""
+        instrument, qty = self._world.registry.known(symbol), _whole(order)
+        held = account.held(symbol) * sign
+        if not isinstance(instrument, Contract) or not 0 < qty <= held:
+            raise BadOrder(f"{account.name} has no {plain(qty)} of {symbol} to take")
+        return instrument, qty
+
+    def _deliver(self, account: Account, contract: Contract, leaving: Decimal, lots: Decimal) -> None:
+        """Take contracts away and move shares: positive *lots* come in and are paid for."""
+        shares = lots * contract.multiplier
+        self._move(account, contract.symbol, -leaving, Decimal(0))
+        self._move(account, contract.underlying, shares, contract.strike)
+        account.cash -= shares * contract.strike
+        self._world.book_changed(account, contract.underlying, "delivery")
+
+    def _move(self, account: Account, symbol: str, change: Decimal, price: Decimal) -> None:
+        """Add a signed quantity; what crosses zero is a new position at *price*."""
+        held = account.held(symbol)
+        if held * (held + change) < 0 or not held + change:
+            self._put(account, symbol, held + change, price)
+            return
+        self._cancel_claims(account, symbol, abs(held + change))
+        position = account.positions.setdefault(symbol, Position(self._world.registry.known(symbol)))
+        position.apply(change, price)
+
+    def _put(self, account: Account, symbol: str, qty: Decimal, price: Decimal) -> None:
+        """Make the position so large, at an average price; closing orders it can no longer serve are canceled."""
+        self._cancel_claims(account, symbol, abs(qty) if account.held(symbol) * qty > 0 else Decimal(0))
+        instrument = self._world.registry.known(symbol)
+        account.positions.pop(symbol, None)
+        if qty:
+            account.positions[symbol] = Position(instrument, qty, qty * price * instrument.multiplier)
+
+    def _cancel_claims(self, account: Account, symbol: str, kept: Decimal) -> None:
+        if account.held_for_orders(symbol) > kept:
+            for order in account.closing_orders(symbol):
+                self._world.exchange.cancel(account, order)
+
+
+def _whole(order: dict[str, Any]) -> Decimal:
+    qty = words.decimal(order, "qty")
+    if not is_whole(qty):
+        raise BadOrder("qty must be whole")
+    return qty
