@@ -114,6 +114,9 @@ class Children:
         codes = [(name, child, child.process.poll()) for name, child in self._running.items()]
         return [ChildDied(name, code, _tail(child.log)) for name, child, code in codes if code is not None]
 
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        return self._running[name].process
+
     def forget(self, name: str) -> None:
         """Stop watching a child that was meant to end and did."""
         child = self._running[name]

@@ -49,6 +49,9 @@ _POLL_SECONDS = 0.01
 #: Crash recovery and reading a long append-only file count as starting.
 _START_SECONDS = 60.0
 _STOP_SECONDS = 3.0
+#: What PostgreSQL says while a busy backend of a killed postmaster still lives; it ends with its query.
+_REMAINS = "pre-existing shared memory block"
+_REMAINS_SECONDS = 0.5
 #: macOS allows 103 bytes for a socket's path, Linux 107.
 _LONGEST_SOCKET_PATH = 103
 _LONGEST_SOCKET_NAME = len("/.s.PGSQL.65535")
@@ -133,8 +136,7 @@ class Servers:
         again = [server for server in self._servers if server.name in fallen]
         for server in again:
             self._children.forget(server.name)
-            start_server(self._children, server)
-        wait_until_ready(self._children, again)
+        bring_up(self._children, again)
         return deaths
 
 
@@ -176,12 +178,33 @@ def running(folder: Path, servers: Sequence[Server]) -> Iterator[Children]:
     """Run *servers*, logging under *folder*, from the moment all answer to the end of the block."""
     children = Children(folder)
     try:
-        for server in servers:
-            start_server(children, server)
-        wait_until_ready(children, servers)
+        bring_up(children, servers)
         yield children
     finally:
         children.stop_all(_STOP_SECONDS)
+
+
+def bring_up(children: Children, servers: Sequence[Server]) -> None:
+    """Start *servers* and wait until all answer. One that still meets the remains of its former self is tried again.
+
+    Raises:
+        ChildDied, ServerDidNotStart: see :func:`wait_until_ready`.
+    """
+    for server in servers:
+        start_server(children, server)
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            wait_until_ready(children, servers)
+        except ChildDied as death:
+            fallen = next((server for server in servers if server.name == death.name), None)
+            if fallen is None or _REMAINS not in death.last_lines or time.monotonic() > until:
+                raise
+            children.forget(fallen.name)
+            time.sleep(_REMAINS_SECONDS)
+            start_server(children, fallen)
+        else:
+            return
 
 
 def start_server(children: Children, server: Server) -> subprocess.Popen[bytes]:

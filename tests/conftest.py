@@ -27,6 +27,14 @@ from tests.servers import (
 )
 
 
+@pytest.fixture(autouse=True)
+def a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test draws does not depend on where it runs: a dumb terminal, its width, its colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for word in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(word, raising=False)
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The address of the session's Valkey."""

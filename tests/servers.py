@@ -21,7 +21,7 @@ from uuid import uuid4
 import pytest
 
 from cli.children import Children
-from cli.supervisor import CANNOT_SERVE, running, socket_folder, start_server, wait_until_ready
+from cli.supervisor import CANNOT_SERVE, bring_up, running, socket_folder
 from db.embedded import Postgres, find_postgres
 from db.unprivileged import folder_mode, identity
 from streams.embedded import Valkey, find_valkey
@@ -153,8 +153,7 @@ class Killable:
     def __init__(self, server: Valkey | Postgres, children: Children) -> None:
         self.server = server
         self._children = children
-        self._process = start_server(children, server)
-        wait_until_ready(children, [server])
+        bring_up(children, [server])
 
     @property
     def url(self) -> str:
@@ -162,13 +161,12 @@ class Killable:
 
     def kill(self) -> None:
         """End the server without a chance to say goodbye, and wait until it is gone."""
-        self._process.kill()
+        self._children.process(self.server.name).kill()
         self._children.forget(self.server.name)
 
     def start(self) -> None:
         """Start it again and wait until it answers."""
-        self._process = start_server(self._children, self.server)
-        wait_until_ready(self._children, [self.server])
+        bring_up(self._children, [self.server])
 
 
 @contextmanager

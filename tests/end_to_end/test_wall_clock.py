@@ -142,7 +142,7 @@ def recommend(stack: Stack) -> None:
 
 def kill(stack: Stack, *actors: str) -> None:
     for actor in actors:
-        os.kill(stack.children._running[actor].process.pid, signal.SIGKILL)
+        os.kill(stack.children.process(actor).pid, signal.SIGKILL)
 
 
 def test_a_position_is_opened_tracked_and_left_on_the_wall_clock(alpaca: LocalAlpaca, tmp_path: Path):
