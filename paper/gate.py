@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import logging
 import socket
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _DATA_PATHS = ("/v1beta1/", "/v2/stocks/")
 #: Reset instead of an orderly end: linger on, zero seconds.
 _RESET = struct.pack("ii", 1, 0)
+#: Bytes of an answer that are written down.
+_LONGEST_REPLY = 16 * 1024
 #: Stands for a body that is no JSON.
 _UNREADABLE = object()
 _ACCOUNT = web.RequestKey("account", Account)
@@ -172,7 +175,7 @@ class Gate:
     def _write_down(
         self, number: int, request: web.Request, response: web.Response, account: str | None, fault: str | None
     ) -> None:
-        """Journal a request; answers to reads are left out."""
+        """Journal a request and its answer; of a long one its length and digest."""
         facts: dict[str, Any] = {
             "request": number,
             "method": request.method,
@@ -183,8 +186,8 @@ class Gate:
         }
         if request[_BODY] is not None:
             facts["body"] = "unreadable" if request[_BODY] is _UNREADABLE else request[_BODY]
-        if (request.method != "GET" or response.status >= 400) and isinstance(response.body, bytes):
-            facts["reply"] = response.body.decode()
+        if isinstance(response.body, bytes):
+            facts["reply"] = _reply_text(response.body)
         if fault is not None:
             facts["fault"] = fault
         self._world.journal.record("request", **facts)
@@ -207,6 +210,12 @@ def _refuse_restricted(account: Account, request: web.Request) -> None:
         raise forbidden("new orders are rejected by user request")
     if makes_orders and account.trading_blocked:
         raise forbidden("account is not allowed to trade")
+
+
+def _reply_text(body: bytes) -> str:
+    if len(body) <= _LONGEST_REPLY:
+        return body.decode()
+    return f"{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"
 
 
 def _read(raw: bytes) -> Any:

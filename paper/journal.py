@@ -17,11 +17,11 @@ _KEPT = 50_000
 
 
 class Journal:
-    """An append-only list of facts, each with its number and clock time."""
+    """An append-only list of facts, each with its number and clock time. It is kept as lines of JSON."""
 
     def __init__(self, now: Callable[[], datetime], path: Path | None) -> None:
         self._now = now
-        self._entries: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._lines: deque[str] = deque(maxlen=_KEPT)
         self._count = 0
         self._file: TextIO | None = path.open("w", encoding="utf-8", buffering=1) if path else None
 
@@ -29,13 +29,15 @@ class Journal:
         """Append one fact."""
         self._count += 1
         entry = {"n": self._count, "at": times.iso(self._now()), "kind": kind, **fields}
-        self._entries.append(entry)
+        line = json.dumps(entry, default=str)
+        self._lines.append(line)
         if self._file is not None:
-            self._file.write(json.dumps(entry, default=str) + "\n")
+            self._file.write(line + "\n")
 
-    def since(self, number: int) -> list[dict[str, Any]]:
-        """All kept facts with a number above *number*."""
-        return [entry for entry in self._entries if entry["n"] > number]
+    def since(self, number: int) -> list[str]:
+        """The lines of all kept facts with a number above *number*."""
+        first = self._count - len(self._lines)
+        return list(self._lines)[max(0, number - first) :]
 
     def close(self) -> None:
         """Close the file."""

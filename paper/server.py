@@ -17,10 +17,12 @@ from paper import tape, times
 from paper.control import Control
 from paper.door import Door
 from paper.errors import DayFormatError, UsageError
+from paper.eventlog import EventLog
 from paper.gate import Gate
 from paper.numbers import cents
 from paper.options import Options
 from paper.rest_data import DataApi
+from paper.rest_events import EventApi
 from paper.rest_reference import ReferenceApi
 from paper.rest_trading import TradingApi
 from paper.stream_faults import OPTION, STOCK
@@ -41,6 +43,8 @@ class Server:
         self._options = options
         self.world = world
         self._changed = asyncio.Event()
+        self._log = EventLog(world.accounts)
+        world.witnesses.append(self._log.witness)
         keys = Keys(world.accounts)
         self._gate = Gate(world, keys, self._changed.set)
         self._keys = keys
@@ -67,7 +71,8 @@ class Server:
 
     def _broker(self) -> web.Application:
         app = web.Application(middlewares=[self._gate.middleware()], client_max_size=_LARGEST_BODY)
-        for api in (TradingApi(self.world), ReferenceApi(self.world), DataApi(self.world)):
+        events = EventApi(self.world, self._log)
+        for api in (TradingApi(self.world), ReferenceApi(self.world), DataApi(self.world), events):
             app.add_routes(api.routes())
         trades = TradeStream(self.world.hub, self._keys).handle
         stocks, options = (DataStream(self.world.hub, self._keys, stream).handle for stream in (STOCK, OPTION))
