@@ -17,6 +17,7 @@ from uuid import uuid4
 import dramatiq
 import redis
 from dramatiq import Broker, Consumer, Message, Middleware
+from dramatiq.common import current_millis, q_name
 from dramatiq.errors import ConnectionClosed, QueueJoinTimeout, QueueNotFound
 
 from streams.clients import without_retries
@@ -26,15 +27,17 @@ from streams.hooks import StreamHooks
 from streams.keeper import Keeper
 from streams.progress import is_caught_up
 from streams.subscribed import Subscribed, SubscriptionQueue, queue_name_of
-from streams.tasks import TaskProxy, TaskQueue, Tasks
+from streams.tasks import TaskProxy, TaskQueue, Tasks, without_eta
 from streams.taskstore import MAX_BLOCK_MS, TaskStore, alive_key
 
 #: Options of the actor behind a subscription: dramatiq's own policies stay out of its way.
 _NO_POLICY: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf"), "max_age": None, "notify_shutdown": False}
 
-
 #: Milliseconds without a heartbeat after which a worker's tasks are taken over.
 DEFAULT_HEARTBEAT_TIMEOUT = 60_000
+
+#: Milliseconds for which the dead letters of tasks are kept: seven days, as in RedisBroker.
+DEFAULT_DEAD_MESSAGE_TTL = 7 * 86_400_000
 
 #: Tries of a task under suspicion of killing its process (see ``tasks``).
 DEFAULT_MAX_DELIVERIES = 5
@@ -45,18 +48,21 @@ class StreamsBroker(Broker):
 
     *url*, *client* or the settings of ``redis.Redis`` say where. The client is only asked
     for its address and settings: this broker uses connections that never repeat a command.
-    *heartbeat_timeout* is in milliseconds. Nothing is sent before a worker starts or a task
-    is enqueued.
+    *heartbeat_timeout* and *dead_message_ttl* (of tasks; facts' letters stay) are in
+    milliseconds. *maintenance_chance* is accepted for RedisBroker's sake: here a thread does
+    that work. Nothing is sent before a worker starts or a task is enqueued.
     """
 
     def __init__(
         self,
         *,
-        url: str = "",
+        url: str | None = None,
         client: redis.Redis | None = None,
         middleware: list[Middleware] | None = None,
         namespace: str = "dramatiq",
+        maintenance_chance: int = 0,  # noqa: ARG002 - a setting of the broker that this one replaces
         heartbeat_timeout: int = DEFAULT_HEARTBEAT_TIMEOUT,
+        dead_message_ttl: int = DEFAULT_DEAD_MESSAGE_TTL,
         max_deliveries: int = DEFAULT_MAX_DELIVERIES,
         hooks: StreamHooks | None = None,
         **redis_options: Any,
@@ -65,7 +71,8 @@ class StreamsBroker(Broker):
         self.queues: set[str] = set()
         self.broker_id = str(uuid4())
         self.namespace, self.max_deliveries, self.hooks = namespace, max_deliveries, hooks or StreamHooks()
-        self.client = client or (redis.Redis.from_url(url) if url else redis.Redis(**redis_options))
+        self.heartbeat_timeout, self.dead_message_ttl = heartbeat_timeout, dead_message_ttl
+        self.client = client or _client(url, redis_options)
         self._writer = without_retries(self.client)
         self._reader = without_retries(self.client, MAX_BLOCK_MS)
         self._subscribed: dict[str, Subscribed] = {}
@@ -76,7 +83,9 @@ class StreamsBroker(Broker):
             alive_key(namespace),
             self.broker_id,
             dead_after_ms=heartbeat_timeout,
+            letters_ttl_ms=dead_message_ttl,
             stores=lambda: [tasks.store for tasks in list(self._tasks.values())],
+            consumed=lambda: [tasks.store for tasks in list(self._tasks.values()) if tasks.is_consumed],
             on_claimed=self._doubt,
         )
 
@@ -143,24 +152,28 @@ class StreamsBroker(Broker):
         """Send a task; *delay* is the least time in milliseconds before it runs.
 
         A retry takes the place of the try that failed in one step, so an error in between
-        can neither lose nor double it.
+        can neither lose nor double it. The message that is returned, and that middleware sees,
+        has a ``redis_message_id`` of its own and, when delayed, its ``eta`` (Unix ms).
 
         Raises:
             ConnectionClosed: the server is away; whether the task was added is unknown.
+            redis.RedisError: the server refused it.
             ValueError: the queue belongs to a subscription; facts are published, not sent.
         """
         if message.queue_name in self._subscribed:
             raise ValueError(f"{message.queue_name!r} is a subscription: publish to its stream instead")
-        original, message = message, message.copy()
+        original, message = message, message.copy(options={"redis_message_id": str(uuid4())})
         if delay is not None:
-            message.options.pop("eta", None)
+            message.options["eta"] = current_millis() + delay
         self.emit_before("enqueue", message, delay)
         try:
             self._send(original, message, delay)
-        except redis.RedisError as e:
-            if finishing := self._finishing():
-                finishing.is_unsettled = True
+        except (redis.ConnectionError, redis.TimeoutError) as e:
+            self._nothing_was_sent()
             raise ConnectionClosed(e) from e  # type: ignore[no-untyped-call]
+        except redis.RedisError:
+            self._nothing_was_sent()
+            raise
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -177,13 +190,13 @@ class StreamsBroker(Broker):
     def join(self, queue_name: str, *, interval: int = 100, timeout: int | None = None) -> None:
         """Wait until every task of a queue is done, or a subscription has read everything.
 
-        *interval* and *timeout* are milliseconds.
+        *interval* and *timeout* are milliseconds; no *timeout*, or 0, waits for ever.
 
         Raises:
             QueueJoinTimeout: it took longer than *timeout*.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout / 1000
-        while not self._is_idle(queue_name):
+        deadline = time.monotonic() + timeout / 1000 if timeout else None
+        while not self._is_idle(q_name(queue_name)):
             if deadline is not None and time.monotonic() >= deadline:
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
             time.sleep(interval / 1000)
@@ -214,13 +227,17 @@ class StreamsBroker(Broker):
         finishing = getattr(self._thread, "finishing", None)
         return finishing if isinstance(finishing, TaskProxy) else None
 
+    def _nothing_was_sent(self) -> None:
+        if finishing := self._finishing():
+            finishing.is_unsettled = True
+
     def _send(self, original: object, message: Message[Any], delay: int | None) -> None:
         store, finishing = self._tasks_of(message.queue_name).store, self._finishing()
         if finishing is not None and finishing is original:
-            store.add_later(message.encode(), delay or 0, instead_of=finishing.task.id)
+            store.add_later(without_eta(message), delay or 0, instead_of=finishing.task.id)
             finishing.is_replaced = True
         elif delay is not None:
-            store.add_later(message.encode(), delay)
+            store.add_later(without_eta(message), delay)
         else:
             store.add(message.encode())
         if delay is not None:
@@ -242,3 +259,7 @@ class StreamsBroker(Broker):
             return self._tasks_of(queue_name).store.size() == 0
         consumer = self._subscribed[queue_name].consumer
         return is_caught_up(self._writer, {consumer.stream: [consumer.group]})
+
+
+def _client(url: str | None, options: dict[str, Any]) -> redis.Redis:
+    return redis.Redis.from_url(url, **options) if url else redis.Redis(**options)

@@ -29,7 +29,12 @@ _NEVER_MS = 10**12
 
 
 class Keeper:
-    """Runs while a Worker runs. *on_claimed* is told the stream of tasks that were taken over."""
+    """Runs while a Worker runs.
+
+    Delayed messages of all *stores* are moved; orphans and old dead letters only matter where
+    this process reads (*consumed*): what it took over elsewhere, nobody would run.
+    *on_claimed* is told the stream of tasks that were taken over.
+    """
 
     def __init__(
         self,
@@ -38,11 +43,14 @@ class Keeper:
         name: str,
         *,
         dead_after_ms: int,
+        letters_ttl_ms: int,
         stores: Callable[[], Sequence[TaskStore]],
+        consumed: Callable[[], Sequence[TaskStore]],
         on_claimed: Callable[[str], None],
     ) -> None:
-        self.client, self.alive, self.name, self.dead_after_ms = client, alive, name, dead_after_ms
-        self.stores, self.on_claimed = stores, on_claimed
+        self.client, self.alive, self.name = client, alive, name
+        self.dead_after_ms, self.letters_ttl_ms = dead_after_ms, letters_ttl_ms
+        self.stores, self.consumed, self.on_claimed = stores, consumed, on_claimed
         self._outage = Outage("the task queues")
         self._wake = Condition()
         self._is_due_soon = self._is_stopping = False
@@ -54,6 +62,7 @@ class Keeper:
         if self._thread is not None:
             return
         self._is_stopping = False
+        self._beat_at = 0.0  # the name was withdrawn when the last Worker stopped
         self._thread = Thread(target=self._run, name="task-keeper", daemon=True)
         self._thread.start()
 
@@ -95,19 +104,19 @@ class Keeper:
         return pause_s
 
     def _turn(self) -> float:
-        stores = self.stores()
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + self.dead_after_ms / 1000 / _BEATS_PER_TIMEOUT
             beat(self.client, self.alive, self.name)
-            self._claim_orphans(stores)
-        next_due_s = move_due(self.client, stores)
+            self._clean_up()
+        next_due_s = move_due(self.client, self.stores())
         return POLL_S if next_due_s is None else min(next_due_s, POLL_S)
 
-    def _claim_orphans(self, stores: Sequence[TaskStore]) -> None:
-        """Take over what dead workers left; after an outage first let the living be heard again."""
+    def _clean_up(self) -> None:
+        """Take over what dead workers left, where this process reads; after an outage first let the living be heard."""
         dead_after_ms = self.dead_after_ms if self._is_in_touch else _NEVER_MS
         self._is_in_touch = True
-        for store in stores:
+        for store in self.consumed():
+            store.forget_letters(self.letters_ttl_ms)
             if store.claim_orphans(dead_after_ms):
                 self.on_claimed(store.stream)
 

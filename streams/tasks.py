@@ -15,11 +15,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from threading import Condition
+from typing import Any
 
 import redis
 from dramatiq import Consumer, Message, MessageProxy
+from dramatiq.common import current_millis
 from dramatiq.errors import DecodeError
 
 from streams.consumer import GROUP_LOST
@@ -67,6 +70,7 @@ class Tasks:
         self._ready: deque[TaskProxy] = deque()
         self._unsent: dict[str, Callable[[], None]] = {}  # settlements that did not reach the server
         self._suspect = ""  # the one that is being run alone
+        self.is_consumed = False  # a consumer of this process reads it
         self._in_doubt, self._is_prepared = True, False
         self._read_on_at = 0.0
         self._outage = Outage(store.stream)
@@ -87,7 +91,7 @@ class Tasks:
         """The task ran: it leaves the stream, unless what follows it could not be sent."""
         if proxy.is_unsettled:
             self._read_on_at = time.monotonic() + UNSETTLED_PAUSE_S
-            self.put_back(proxy)
+            self._leave_pending(proxy)
         elif proxy.is_replaced:
             self._let_go(proxy.task.id)
         else:
@@ -102,20 +106,38 @@ class Tasks:
         self._bury(self.store.letter(proxy.task.id, proxy.encoded(), proxy.reason, tries))
 
     def put_back(self, proxy: TaskProxy) -> None:
-        """The task was not run to its end here: it is pending and will be read again."""
-        self.doubt()
-        self._let_go(proxy.task.id)
+        """The task did not begin: it is pending, will be read again, and was not tried."""
+        if proxy.task.id == self._suspect:
+            self._untry(proxy.task.id)
+        self._leave_pending(proxy)
 
-    def drop_ready(self) -> None:
-        """Put back what was prefetched and not handed out."""
+    def open(self) -> None:
+        """A consumer begins to read."""
+        self.is_consumed = True
+
+    def close(self) -> None:
+        """No consumer reads any more: put back what was not handed out, greet the server before the next read."""
+        self.is_consumed = self._is_prepared = False
         with self._changed:
             while self._ready:
                 self.put_back(self._ready.pop())
 
+    def _leave_pending(self, proxy: TaskProxy) -> None:
+        self.doubt()
+        self._let_go(proxy.task.id)
+
+    def _untry(self, entry_id: str) -> None:
+        try:
+            self.store.attempts.take_back(entry_id)
+        except redis.RedisError as e:
+            log.warning("task %s was counted as tried, but was not: %s", entry_id, e)
+
     def clear(self) -> None:
         """Drop every task that does not run yet."""
         self.store.clear()
-        self.drop_ready()
+        with self._changed:
+            while self._ready:
+                self._leave_pending(self._ready.pop())
 
     def _has_room(self, prefetch: int, deadline: float) -> bool:
         """Wait until fewer than *prefetch* tasks are held, and none that must run alone."""
@@ -202,6 +224,10 @@ class Tasks:
         except DecodeError as e:
             self._bury(self.store.letter(task.id, task.data, f"{type(e).__name__}: {e}", task.deliveries))
             return
+        if (wait_ms := _ms_to_wait(proxy)) > 0:
+            self.store.add_later(without_eta(proxy), wait_ms, instead_of=task.id)
+            self._let_go(task.id)
+            return
         with self._changed:
             self._held.add(task.id)
             self._ready.append(proxy)
@@ -232,25 +258,50 @@ class TaskQueue(Consumer):
 
     def __init__(self, tasks: Tasks, prefetch: int, timeout_ms: int) -> None:
         self.tasks, self.prefetch, self.timeout_s = tasks, prefetch, timeout_ms / 1000
+        tasks.open()
 
     def __next__(self) -> MessageProxy | None:
         return self.tasks.next(self.prefetch, self.timeout_s)
 
     def ack(self, message: MessageProxy) -> None:
-        self.tasks.finish(_own(message))
+        for task in _own([message]):
+            self.tasks.finish(task)
 
     def nack(self, message: MessageProxy) -> None:
-        self.tasks.reject(_own(message))
+        for task in _own([message]):
+            self.tasks.reject(task)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        for message in messages:
-            self.tasks.put_back(_own(message))
+        for task in _own(messages):
+            self.tasks.put_back(task)
 
     def close(self) -> None:
-        self.tasks.drop_ready()
+        self.tasks.close()
 
 
-def _own(message: MessageProxy) -> TaskProxy:
-    if not isinstance(message, TaskProxy):
-        raise TypeError(f"{message!r} did not come from this queue")
-    return message
+def without_eta(message: Message[Any] | MessageProxy) -> bytes:
+    """Return *message* as it is stored: when it is due is the score of the delayed set, by the server's clock."""
+    stored: Message[Any] = message.copy()
+    stored.options.pop("eta", None)
+    return bytes(stored.encode())
+
+
+def _ms_to_wait(message: MessageProxy) -> int:
+    """Take the eta out of a message from elsewhere: dramatiq would hold it in memory until then.
+
+    What is no number is left in: dramatiq warns of it.
+    """
+    eta = message.options.get("eta")
+    if not isinstance(eta, int | float):
+        return 0
+    del message.options["eta"]
+    return int(eta) - current_millis() if isfinite(eta) else 0
+
+
+def _own(messages: Iterable[MessageProxy]) -> Iterator[TaskProxy]:
+    """Leave out what did not come from this queue: there is nothing to settle."""
+    for message in messages:
+        if isinstance(message, TaskProxy):
+            yield message
+        else:
+            log.warning("%r did not come from this queue", message)

@@ -118,6 +118,10 @@ return claimed
 )
 
 
+# KEYS: dead stream. ARGV: age in ms.
+_FORGET_DEAD = _NOW + "return redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', math.max(0, now - ARGV[1])))"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One entry of the stream; ``deliveries`` counts how often it was handed out."""
@@ -219,6 +223,10 @@ class TaskStore:
         keys = [self.stream, self.alive]
         claimed: Any = self.client.eval(_CLAIM_ORPHANS, len(keys), *keys, GROUP, self.name, dead_after_ms, _STEP)
         return int(claimed)
+
+    def forget_letters(self, older_than_ms: int) -> None:
+        """Drop the dead letters that were buried more than *older_than_ms* ago."""
+        self.client.eval(_FORGET_DEAD, 1, names.dead(self.stream, GROUP), older_than_ms)
 
     def _remove(self, entry_id: str, letter: DeadLetter | None) -> None:
         with self.client.pipeline(transaction=True) as pipe:

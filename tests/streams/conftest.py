@@ -12,10 +12,13 @@ import pytest
 import redis
 from dramatiq import Worker
 
+from streams.broker import StreamsBroker
 from streams.clients import writing_client
 from tests.streams.kit import BINARIES, LossyWire, Noted, Server, binary_of
 
-ONLY_NEWEST_WHEN_FAST = {f"test_{name}.py" for name in ("clients", "dead", "publish", "subscriptions", "tasks")}
+ONLY_NEWEST_WHEN_FAST = {
+    f"test_{name}.py" for name in ("clients", "dead", "drop_in", "publish", "subscriptions", "task_losses", "tasks")
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,3 +96,17 @@ def wire(server: Server, tmp_path: Path) -> Iterator[LossyWire]:
     wire = LossyWire(server.socket, tmp_path / "wire.sock")
     yield wire
     wire.close()
+
+
+@pytest.fixture
+def broker(server: Server, noted: Noted) -> Iterator[StreamsBroker]:
+    broker = StreamsBroker(url=server.url, hooks=noted)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less before a task is run again, and before dramatiq restarts a consumer."""
+    monkeypatch.setattr("streams.tasks.UNSETTLED_PAUSE_S", 0.05)
+    monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)

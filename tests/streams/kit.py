@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import redis
+from dramatiq import Message
 
 from streams.clients import writing_client
 from streams.consumer import Entry, StreamConsumer, Subscription
+from streams.dead import letters
 from streams.delivery import Delivery, Failure
 from streams.hooks import DeadLetter, StreamHooks
 
@@ -194,6 +196,11 @@ class Loop:
 
 def pending(client: redis.Redis, stream: str = "s", group: str = "g") -> int:
     return client.xpending(stream, group)["pending"]
+
+
+def buried(client: redis.Redis, queue: str = "default") -> list[Message]:
+    """The tasks among the dead letters of a queue, oldest first."""
+    return [Message.decode(letter.fields[b"message"]) for letter in letters(client, f"dramatiq:{queue}.workers.dead")]
 
 
 class LossyWire:
