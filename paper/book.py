@@ -6,72 +6,16 @@ shown.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from paper import ids
+from paper import ids, margin
 from paper.instruments import Contract, Instrument
+from paper.order import ZERO, Order
 
-ZERO = Decimal(0)
-#: States in which an order can still change.
-OPEN_STATES = frozenset({"accepted", "pending_new", "new", "partially_filled"})
 #: A short stock position locks its proceeds and as much again (a cash account's collateral).
 _SHORT_COLLATERAL = 2
-
-
-@dataclass(slots=True, kw_only=True)
-class Order:
-    """One order. *turn* is its place among all orders of its account; *reserve_price* is what its buying power
-    was checked at; *first_part* is how much its first execution fills when it fills in two parts."""
-
-    id: str
-    account: str
-    turn: int
-    client_order_id: str
-    instrument: Instrument
-    side: str
-    type: str
-    time_in_force: str
-    qty: Decimal
-    limit_price: Decimal | None
-    intent: str
-    extended_hours: bool
-    submitted_at: datetime
-    expires_at: datetime
-    reserve_price: Decimal
-    first_part: Decimal | None
-    status: str = "accepted"
-    updated_at: datetime
-    filled_qty: Decimal = ZERO
-    filled_value: Decimal = ZERO
-    filled_at: datetime | None = None
-    canceled_at: datetime | None = None
-    cancel_requested_at: datetime | None = None
-    expired_at: datetime | None = None
-    failed_at: datetime | None = None
-    executions: int = 0
-    events: int = 0
-
-    @property
-    def symbol(self) -> str:
-        return self.instrument.symbol
-
-    @property
-    def left(self) -> Decimal:
-        """What is not filled yet."""
-        return self.qty - self.filled_qty
-
-    @property
-    def is_open(self) -> bool:
-        return self.status in OPEN_STATES
-
-    @property
-    def opens(self) -> bool:
-        return self.intent.endswith("_to_open")
-
-    @property
-    def sign(self) -> int:
-        return 1 if self.side == "buy" else -1
 
 
 @dataclass(slots=True)
@@ -107,9 +51,30 @@ class Activity:
     order_status: str
 
 
+@dataclass(frozen=True, slots=True)
+class NonTrade:
+    """A change of position or cash that no order made; *at* is when the list of activities shows it, which is the
+    day after it happened (*day*). *qty* is signed: negative takes away."""
+
+    id: str
+    at: datetime
+    day: date
+    activity_type: str
+    symbol: str
+    qty: Decimal
+    price: Decimal | None
+    net_amount: Decimal
+    description: str
+    group_id: str
+
+
 @dataclass(slots=True)
 class Account:
-    """One account. Key id is its name. *last_equity* is its equity at the last session's close, dollars."""
+    """One account. Key id is its name. *last_equity* is its equity at the last session's close, dollars.
+
+    *option_level* and *shorting* are what was approved; *max_option_level*, *no_shorting* and *suspended_by_user*
+    are what the account's owner has chosen below that.
+    """
 
     name: str
     cash: Decimal
@@ -120,10 +85,15 @@ class Account:
     by_client_id: dict[str, Order] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
+    non_trades: list[NonTrade] = field(default_factory=list)
     last_equity: Decimal = ZERO
     trading_blocked: bool = False
     account_blocked: bool = False
     suspended_by_user: bool = False
+    no_shorting: bool = False
+    max_option_level: int | None = None
+    preferences: dict[str, Any] = field(default_factory=dict)
+    keeps_from_exercise: set[str] = field(default_factory=set)
     _open: dict[str, dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
@@ -136,19 +106,44 @@ class Account:
 
     def add(self, order: Order) -> None:
         """Take a new order into the book."""
+        self.announce(order)
+        self._open[order.symbol][order.id] = order
+
+    def announce(self, order: Order) -> None:
+        """Let an order be found by its ids, before it claims anything."""
+        order.turn = len(self.orders)
         self.orders[order.id] = order
         self.by_client_id[order.client_order_id] = order
+
+    def admit(self, order: Order) -> None:
+        """Take a replacement that was announced, and its legs, into the book."""
         self._open[order.symbol][order.id] = order
+        for leg in order.legs if order.is_combination else []:
+            self.add(leg)
 
     def ended(self, order: Order) -> None:
         """Forget an order among the open ones."""
         self._open[order.symbol].pop(order.id, None)
 
+    @property
+    def trading_level(self) -> int:
+        """The option level in force."""
+        chosen = self.max_option_level
+        return self.option_level if chosen is None else min(chosen, self.option_level)
+
+    @property
+    def may_short(self) -> bool:
+        return self.shorting and not self.no_shorting
+
     def open_orders(self, symbol: str | None = None) -> list[Order]:
-        """Orders that can still fill, oldest first."""
+        """Orders that can still change, oldest first.
+
+        With a symbol the legs of multi-leg orders are among them, without one only their parents are.
+        """
         if symbol is not None:
             return list(self._open[symbol].values()) if symbol in self._open else []
-        return sorted((o for some in self._open.values() for o in some.values()), key=lambda o: o.turn)
+        found = (o for some in self._open.values() for o in some.values() if not o.is_leg_of_combination)
+        return sorted(found, key=lambda o: o.turn)
 
     def held(self, symbol: str) -> Decimal:
         """The signed quantity of a position; zero when there is none."""
@@ -157,51 +152,74 @@ class Account:
 
     def settle(self, order: Order, qty: Decimal, price: Decimal) -> None:
         """Book one execution: cash and position move together."""
-        signed = qty * order.sign
-        position = self.positions.setdefault(order.symbol, Position(order.instrument))
-        position.apply(signed, price)
-        self.cash -= signed * price * order.instrument.multiplier
+        self.book(order.instrument, qty * order.sign, price)
+
+    def book(self, instrument: Instrument, qty: Decimal, price: Decimal) -> None:
+        """Add a signed quantity at a price, dollars per share, and pay for it."""
+        held = self.held(instrument.symbol)
+        if held * (held + qty) < 0:  # an assignment may cross through zero; averages start anew there
+            self.book(instrument, -held, price)
+            qty += held
+        position = self.positions.setdefault(instrument.symbol, Position(instrument))
+        position.apply(qty, price)
+        self.cash -= qty * price * instrument.multiplier
         if position.qty == 0:
-            del self.positions[order.symbol]
+            del self.positions[instrument.symbol]
 
     def closing_orders(self, symbol: str) -> list[Order]:
-        """Open orders that reduce the position."""
-        return [order for order in self.open_orders(symbol) if not order.opens]
+        """Open orders that reduce the position; parts of a group that still wait for their entry do not yet."""
+        return [o for o in self.open_orders(symbol) if not o.opens and o.status != "held"]
 
     def held_for_orders(self, symbol: str) -> Decimal:
-        """Quantity that open closing orders, or short calls on these shares, already claim."""
-        return sum((o.left for o in self.closing_orders(symbol)), ZERO) + self._covering(symbol)
+        """Quantity that open closing orders, or short calls on these shares, already claim.
+
+        Of a group only one part can fill, so that the group claims once.
+        """
+        claims: dict[str, Decimal] = {}
+        for order in self.closing_orders(symbol):
+            key = order.group_id or order.id
+            claims[key] = max(order.left, claims.get(key, ZERO))
+        return sum(claims.values(), ZERO) + self._covering(symbol)
 
     def available(self, symbol: str) -> Decimal:
         """What a further closing order may close."""
         return max(ZERO, abs(self.held(symbol)) - self.held_for_orders(symbol))
 
     def buying_power(self) -> Decimal:
-        """Cash that is neither promised to open buys nor securing a short, dollars."""
-        opening = [order for order in self.open_orders() if order.opens]
-        promised = sum((reserve(o.instrument, o.side, o.left, o.reserve_price) for o in opening), ZERO)
-        return self.cash - promised - self._collateral()
+        """Cash that is neither promised to open orders nor securing a short, dollars."""
+        promised = sum((reserve_of(order) for order in self.open_orders()), ZERO)
+        return self.cash - promised - self.collateral()
 
-    def _collateral(self) -> Decimal:
-        """Cash that secures short puts and short stock."""
-        total = ZERO
-        for position in self.positions.values():
-            if position.qty >= 0:
-                continue
-            if isinstance(position.instrument, Contract):
-                total += reserve(position.instrument, "sell", -position.qty, ZERO)
-            else:
-                total += -position.cost * _SHORT_COLLATERAL
-        return total
+    def option_positions(self, underlying: str) -> margin.Holding:
+        """Signed quantities of all contracts on *underlying*."""
+        held = ((p.instrument, p.qty) for p in self.positions.values())
+        return {i: qty for i, qty in held if isinstance(i, Contract) and i.underlying == underlying}
+
+    def collateral(self) -> Decimal:
+        """Cash that secures short options and short stock."""
+        instruments = [p.instrument for p in self.positions.values()]
+        underlyings = {i.underlying for i in instruments if isinstance(i, Contract)}
+        options = sum((margin.collateral(self.option_positions(name)) for name in underlyings), ZERO)
+        short = [p for p in self.positions.values() if p.qty < 0 and not isinstance(p.instrument, Contract)]
+        return options + sum((-p.cost * _SHORT_COLLATERAL for p in short), ZERO)
 
     def _covering(self, symbol: str) -> Decimal:
         """Shares of *symbol* that cover short calls, held or ordered."""
-        short = [(p.instrument, -p.qty) for p in self.positions.values() if p.qty < 0]
-        short += [(o.instrument, o.left) for o in self.open_orders() if o.intent == "sell_to_open"]
-        calls = [
-            (i, qty) for i, qty in short if isinstance(i, Contract) and i.kind == "call" and i.underlying == symbol
-        ]
-        return sum((qty * contract.multiplier for contract, qty in calls), ZERO)
+        shares = margin.covering_shares(self.option_positions(symbol))
+        for order in self.open_orders():
+            contract = order.instrument
+            if order.intent != "sell_to_open" or not isinstance(contract, Contract) or contract.kind != "call":
+                continue
+            if contract.underlying == symbol:
+                shares += order.left * contract.multiplier
+        return shares
+
+
+def reserve_of(order: Order) -> Decimal:
+    """Dollars that an open order keeps from buying power."""
+    if not order.opens and not order.is_combination:
+        return ZERO
+    return reserve(order.instrument, order.side, order.left, order.reserve_price)
 
 
 def reserve(instrument: Instrument, side: str, qty: Decimal, price: Decimal) -> Decimal:

@@ -9,10 +9,11 @@ from typing import Any
 
 from paper import control_words as words
 from paper import valuation, wire
-from paper.book import Account, Order, Position
+from paper.book import Account, Position
 from paper.control_words import BadOrder
 from paper.instruments import Contract
 from paper.numbers import is_whole, plain
+from paper.order import Order
 from paper.world import World
 
 #: Why the brokerage closes a position; only the journal tells.
@@ -119,7 +120,8 @@ class BookFaults:
     def _cancel_claims(self, account: Account, symbol: str, kept: Decimal) -> None:
         if account.held_for_orders(symbol) > kept:
             for order in account.closing_orders(symbol):
-                self._world.exchange.cancel(account, order)
+                if order.is_open:  # it may have gone with another part of its group
+                    self._world.exchange.cancel(account, order)
 
 
 def _whole(order: dict[str, Any]) -> Decimal:

@@ -10,8 +10,8 @@ from typing import Any
 
 from paper import ids, times
 from paper.book import Account
-from paper.exchange import Update
 from paper.numbers import plain
+from paper.updates import Update
 
 TRADES, ACTIVITIES = "trades", "activities"
 #: Events of one account and kind that can be asked for again.

@@ -1,7 +1,8 @@
 """What can be traded: stocks and option contracts, as the day folders name them."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ class Stock:
 
     symbol: str
     has_options: bool
+    shortable: bool = True
 
     asset_class = "us_equity"
     multiplier = 1
@@ -50,8 +52,25 @@ class Contract:
     def asset_id(self) -> str:
         return ids.asset_id(self.symbol)
 
+    def worth_at(self, price: Decimal) -> Decimal:
+        """Dollars per share that it is worth when exercised with the underlying at *price*."""
+        worth = price - self.strike if self.kind == "call" else self.strike - price
+        return max(Decimal(0), worth)
 
-Instrument = Stock | Contract
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """What a multi-leg order trades: it has no symbol of its own, and its price is the net price of its legs."""
+
+    contracts: tuple[Contract, ...]
+
+    symbol = ""
+    asset_class = ""
+    asset_id = ""
+    multiplier = 100
+
+
+Instrument = Stock | Contract | Combination
 
 
 def is_occ(symbol: str) -> bool:
@@ -73,10 +92,10 @@ def split_occ(symbol: str) -> tuple[str, date, str, Decimal] | None:
 
 
 class Registry:
-    """Every instrument of all days, by symbol and by asset id."""
+    """Every instrument of all days, by symbol and by asset id; *hard_to_borrow* stocks cannot be sold short."""
 
-    def __init__(self, instruments: list[Instrument]) -> None:
-        self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
+    def __init__(self, instruments: list[Instrument], hard_to_borrow: Collection[str] = ()) -> None:
+        self._by_symbol = {i.symbol: _marked(i, hard_to_borrow) for i in instruments}
         self._by_id = {instrument.asset_id: instrument for instrument in self._by_symbol.values()}
         self.stocks = sorted((i for i in self._by_symbol.values() if isinstance(i, Stock)), key=lambda i: i.symbol)
         self.contracts = sorted((i for i in self._by_symbol.values() if isinstance(i, Contract)), key=_chain_order)
@@ -92,6 +111,12 @@ class Registry:
     def is_stock(self, symbol: str) -> bool:
         """Whether *symbol* is a stock of this world."""
         return isinstance(self._by_symbol.get(symbol), Stock)
+
+
+def _marked(instrument: Instrument, hard_to_borrow: Collection[str]) -> Instrument:
+    if isinstance(instrument, Stock) and instrument.symbol in hard_to_borrow:
+        return replace(instrument, shortable=False)
+    return instrument
 
 
 def _chain_order(contract: Contract) -> tuple[date, str]:

@@ -7,8 +7,9 @@ from functools import partial
 
 from aiohttp import web
 
-from paper.book import Account, Order
+from paper.book import Account
 from paper.faults import Fault
+from paper.order import Order
 from paper.world import World
 
 Serve = Callable[[], Awaitable[web.Response]]

@@ -5,11 +5,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 
 from paper import times
 from paper.errors import UsageError
 from paper.numbers import number
+from paper.switches import DEFAULTS, Switches, set_switch
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Alpaca's level 3 allows spreads; no level allows naked shorts.
@@ -38,7 +40,8 @@ class Options:
 
     *speed* is seconds of clock time per second; at 0 only the control port moves the clock. *partial_ratio* is the
     share of orders that fill in two parts. *rate_limit* is requests a minute and account, for trading and for data
-    each. Port 0 means a free one.
+    each. Port 0 means a free one. *switches* choose where sources about Alpaca disagree; *hard_to_borrow* are the
+    stocks that cannot be sold short.
     """
 
     data: tuple[Path, ...]
@@ -49,6 +52,8 @@ class Options:
     start: datetime | None = None
     seed: int = 0
     partial_ratio: float = 0.1
+    switches: Switches = DEFAULTS
+    hard_to_borrow: tuple[str, ...] = ()
     accounts: tuple[AccountOption, ...] = ()
     rate_limit: int = 200
     journal: Path | None = None
@@ -91,6 +96,8 @@ def parse(argv: list[str]) -> Options:
         start=given.start,
         seed=given.seed,
         partial_ratio=given.partial_ratio,
+        switches=reduce(set_switch, given.switch, DEFAULTS),
+        hard_to_borrow=tuple(given.hard_to_borrow),
         accounts=tuple(given.account),
         rate_limit=given.rate_limit,
         journal=given.journal,
@@ -124,11 +131,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--start", type=_time, help="default: the first session's open")
     add("--seed", type=int, default=0)
     add("--partial-ratio", type=float, default=0.1, help="share of orders that fill in two parts")
+    add("--switch", type=_switch, action="append", default=[], help="name=value; see paper/switches.py")
+    add("--hard-to-borrow", action="append", default=[], metavar="SYMBOL", help="cannot be sold short")
     add("--account", type=account, action="append", default=[], help="name=cash[,level=N][,shorting]")
     add("--rate-limit", type=int, default=200, help="requests a minute and account")
     add("--journal", type=Path, help="write what happened here, JSON lines")
     add("--die-with-parent", action="store_true")
     return parser
+
+
+def _switch(text: str) -> str:
+    """Refuse an unknown switch while the command line is read."""
+    set_switch(DEFAULTS, text)
+    return text
 
 
 def _time(text: str) -> datetime:

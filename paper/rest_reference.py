@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from aiohttp import web
 
-from paper import times, wire
+from paper import times, wire, wire_reference
 from paper.book import Activity
 from paper.errors import invalid, not_found
 from paper.gate import account_of, reply
@@ -24,6 +24,7 @@ class ReferenceApi:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._switches = world.exchange.switches
 
     def routes(self) -> list[web.RouteDef]:
         """All endpoints."""
@@ -39,7 +40,7 @@ class ReferenceApi:
         ]
 
     async def clock(self, _request: web.Request) -> web.Response:
-        return reply(wire.clock(self._world.timeline.now, self._world.calendar))
+        return reply(wire_reference.clock(self._world.timeline.now, self._world.calendar))
 
     async def calendar(self, request: web.Request) -> web.Response:
         query, today = Query(request.query), times.new_york_day(self._world.timeline.now)
@@ -49,13 +50,13 @@ class ReferenceApi:
         end = query.day("end") or start + timedelta(days=_CALENDAR_DAYS)
         end = min(end, start + timedelta(days=10 * _CALENDAR_DAYS))
         calendar = self._world.calendar
-        return reply([wire.calendar_day(session, calendar) for session in calendar.between(start, end)])
+        return reply([wire_reference.calendar_day(session, calendar) for session in calendar.between(start, end)])
 
     async def assets(self, request: web.Request) -> web.Response:
         query = Query(request.query)
         classes, exchanges = query.names("asset_class"), query.names("exchange")
         attributes = set(query.names("attributes"))
-        shown = [wire.asset(stock) for stock in self._world.registry.stocks]
+        shown = [wire_reference.asset(stock, self._switches) for stock in self._world.registry.stocks]
         return reply(
             [
                 asset
@@ -72,7 +73,7 @@ class ReferenceApi:
         found = self._world.registry.find(wanted)
         if not isinstance(found, Stock):
             raise not_found(f"asset not found for {wanted}")
-        return reply(wire.asset(found))
+        return reply(wire_reference.asset(found, self._switches))
 
     # Option contracts
 
@@ -93,7 +94,7 @@ class ReferenceApi:
         return reply(self._shown(found))
 
     def _shown(self, contract: Contract) -> wire.JSON:
-        return wire.contract(contract, Stock(contract.underlying, True).asset_id, self._is_active(contract))
+        return wire_reference.contract(contract, Stock(contract.underlying, True).asset_id, self._is_active(contract))
 
     def _is_active(self, contract: Contract) -> bool:
         """A contract is active until the close of its last trading day."""

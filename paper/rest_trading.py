@@ -5,11 +5,12 @@ from decimal import ROUND_DOWN, Decimal
 
 from aiohttp import web
 
-from paper import tickets, wire
-from paper.book import Account, Order
+from paper import replacing, tickets, wire, wire_reference
+from paper.book import Account
 from paper.errors import ApiError, invalid, not_found
 from paper.gate import account_of, body_of, reply
 from paper.instruments import Contract
+from paper.order import Order
 from paper.query import Query
 from paper.tickets import Ticket
 from paper.world import World
@@ -34,6 +35,7 @@ class TradingApi:
             web.delete("/v2/orders", self.cancel_all),
             web.get("/v2/orders:by_client_order_id", self.order_by_client_id),
             web.get("/v2/orders/{id}", self.order),
+            web.patch("/v2/orders/{id}", self.replace),
             web.delete("/v2/orders/{id}", self.cancel),
             web.get("/v2/positions", self.positions),
             web.delete("/v2/positions", self.close_all),
@@ -42,10 +44,10 @@ class TradingApi:
         ]
 
     async def account(self, request: web.Request) -> web.Response:
-        return reply(wire.account(account_of(request), self._world.market))
+        return reply(wire_reference.account(account_of(request), self._world.market))
 
     async def configuration(self, request: web.Request) -> web.Response:
-        return reply(wire.configuration(account_of(request)))
+        return reply(wire_reference.configuration(account_of(request)))
 
     # Orders
 
@@ -63,21 +65,31 @@ class TradingApi:
         query = Query(request.query)
         account, limit = account_of(request), query.integer("limit", _LIST_DEFAULT, 1, _LIST_MOST)
         descending = query.choice("direction", _DIRECTIONS, "desc") == "desc"
-        query.flag("nested")
-        chosen = list(filter(_order_filter(query), account.orders.values()))
+        nested = query.flag("nested")
+        shown = (o for o in account.orders.values() if not (o.is_leg_of_combination or (nested and o.parent)))
+        chosen = list(filter(_order_filter(query), shown))
         chosen = _page(chosen, account, query)
         chosen.sort(key=lambda o: o.turn, reverse=descending)
-        return reply([wire.order(order) for order in chosen[:limit]])
+        return reply([wire.order(order, rolled_up=nested) for order in chosen[:limit]])
 
     async def order(self, request: web.Request) -> web.Response:
-        return reply(wire.order(_order(account_of(request), request.match_info["id"])))
+        order = _order(account_of(request), request.match_info["id"])
+        return reply(wire.order(order, rolled_up=Query(request.query).flag("nested")))
 
     async def order_by_client_id(self, request: web.Request) -> web.Response:
         wanted = request.query.get("client_order_id", "")
         order = account_of(request).by_client_id.get(wanted)
         if order is None:
             raise not_found(f"order not found for {wanted}")
-        return reply(wire.order(order))
+        return reply(wire.order(order, rolled_up=False))
+
+    async def replace(self, request: web.Request) -> web.Response:
+        """Answer with the replacement as it was accepted; then it takes its predecessor's place."""
+        account, exchange = account_of(request), self._world.exchange
+        made = exchange.replace(account, _order(account, request.match_info["id"]), replacing.read(body_of(request)))
+        answer = wire.order(made)
+        exchange.settle_replacement(made)
+        return reply(answer)
 
     async def cancel(self, request: web.Request) -> web.Response:
         account = account_of(request)
@@ -86,10 +98,16 @@ class TradingApi:
 
     async def cancel_all(self, request: web.Request) -> web.Response:
         account = account_of(request)
-        canceled = account.open_orders()
-        for order in canceled:
-            self._world.exchange.cancel(account, order)
-        return reply([{"id": order.id, "status": 200, "body": wire.order(order)} for order in canceled], 207)
+        return reply([self._cancel_one_of_all(account, order) for order in account.open_orders()], 207)
+
+    def _cancel_one_of_all(self, account: Account, order: Order) -> wire.JSON:
+        """Cancel an order; what went with another part of its group is canceled already."""
+        try:
+            if order.is_open:
+                self._world.exchange.cancel(account, order)
+        except ApiError as error:
+            return {"id": order.id, "status": error.status, "body": error.body}
+        return {"id": order.id, "status": 200, "body": wire.order(order)}
 
     # Positions
 
@@ -116,7 +134,7 @@ class TradingApi:
         account = account_of(request)
         if Query(request.query).flag("cancel_orders"):
             for order in account.open_orders():
-                self._world.exchange.cancel(account, order)
+                self._cancel_one_of_all(account, order)
         return reply([self._close_one_of_all(account, symbol) for symbol in sorted(account.positions)], 207)
 
     def _close_one_of_all(self, account: Account, symbol: str) -> wire.JSON:

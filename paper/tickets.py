@@ -4,12 +4,13 @@ A ladder of refusals in Alpaca's words; who gets to the end has a well-formed or
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from paper.errors import ApiError, bad_body, invalid, unprocessable
-from paper.numbers import number
+from paper.errors import bad_body, invalid, unprocessable
+from paper.numbers import is_whole, number
+from paper.order import GROUP_CLASSES, Prices
 
 SIDES = ("buy", "sell")
 TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
@@ -18,11 +19,26 @@ INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 ORDER_CLASSES = ("", "simple", "bracket", "oco", "oto", "mleg")
 #: Alpaca's documented length of a client order id.
 CLIENT_ID_LIMIT = 128
+_FEWEST_LEGS, _MOST_LEGS = 2, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegTicket:
+    """One leg of a multi-leg request."""
+
+    symbol: str
+    ratio: Decimal
+    side: str
+    intent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """A well-formed order request. *intent* None asks for it to be inferred; exactly one of qty and notional is set."""
+    """A well-formed order request. *intent* None asks for it to be inferred; exactly one of qty and notional is set.
+
+    *take_profit* and *stop_loss* are the exits of a bracket, oco or oto; *legs* are those of a multi-leg order, whose
+    own symbol and side are empty.
+    """
 
     symbol: str
     side: str
@@ -30,11 +46,18 @@ class Ticket:
     time_in_force: str
     qty: Decimal | None
     notional: Decimal | None
-    limit_price: Decimal | None
+    prices: Prices
     client_order_id: str | None
     intent: str | None
     order_class: str
     extended_hours: bool
+    take_profit: Decimal | None = None
+    stop_loss: Prices | None = None
+    legs: tuple[LegTicket, ...] = field(default=())
+
+    @property
+    def limit_price(self) -> Decimal | None:
+        return self.prices.limit
 
 
 def read(body: Any) -> Ticket:
@@ -45,13 +68,17 @@ def read(body: Any) -> Ticket:
     if not isinstance(body, dict):
         raise bad_body()
     order_class = _order_class(body)
-    symbol = body.get("symbol")
-    if not isinstance(symbol, str) or not symbol:
+    legs = _legs(body) if order_class == "mleg" else ()
+    symbol = "" if legs else body.get("symbol")
+    if not isinstance(symbol, str) or not (symbol or legs):
         raise unprocessable("invalid symbol")
     qty, notional = _size(body)
-    side = _choice(body, "side", SIDES, "invalid side")
+    side = "" if legs else _choice(body, "side", SIDES, "invalid side")
     kind = _choice(body, "type", TYPES, "invalid order type")
     time_in_force = _choice(body, "time_in_force", TIMES_IN_FORCE, "invalid time_in_force")
+    take_profit, stop_loss = _exits(body) if order_class in GROUP_CLASSES else (None, None)
+    if order_class == "oco" and kind == "limit" and body.get("limit_price") is None and take_profit is not None:
+        body = body | {"limit_price": take_profit}
     return Ticket(
         symbol=symbol,
         side=side,
@@ -59,11 +86,14 @@ def read(body: Any) -> Ticket:
         time_in_force=time_in_force,
         qty=qty,
         notional=notional,
-        limit_price=_limit_price(body, kind),
-        client_order_id=_client_order_id(body),
-        intent=_intent(body),
+        prices=_prices(body, kind, signed=bool(legs)),
+        client_order_id=client_order_id(body),
+        intent=None if legs else _intent(body),
         order_class=order_class,
         extended_hours=_flag(body, "extended_hours"),
+        take_profit=take_profit,
+        stop_loss=stop_loss,
+        legs=legs,
     )
 
 
@@ -76,7 +106,7 @@ def closing_ticket(symbol: str, side: str, qty: Decimal) -> Ticket:
         time_in_force="day",
         qty=qty,
         notional=None,
-        limit_price=None,
+        prices=Prices(),
         client_order_id=None,
         intent=None,
         order_class="",
@@ -88,17 +118,7 @@ def _order_class(body: Mapping[str, Any]) -> str:
     order_class = body.get("order_class") or ""
     if order_class not in ORDER_CLASSES:
         raise invalid("invalid order_class")
-    if order_class == "mleg":
-        legs = body.get("legs")
-        if not isinstance(legs, list) or not 2 <= len(legs) <= 4:
-            raise unprocessable("mleg orders must have at least 2 legs and at most 4 legs")
-        raise not_offered("mleg orders")
     return str(order_class)
-
-
-def not_offered(what: str) -> ApiError:
-    """What Alpaca offers and this server does not: an answer no client can take for an acceptance."""
-    return unprocessable(f"{what} are not offered by this paper server")
 
 
 def _size(body: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
@@ -108,12 +128,18 @@ def _size(body: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
     if qty is not None and notional is not None:
         raise invalid("only one of qty or notional is accepted")
     name = "qty" if qty is not None else "notional"
+    amount = positive(body, name, name)
+    return (amount, None) if name == "qty" else (None, amount)
+
+
+def positive(body: Mapping[str, Any], name: str, shown: str) -> Decimal:
+    """A number above zero that is given under *name*. Raises: ApiError that calls it *shown*."""
     amount = number(body[name])
     if amount is None:
         raise invalid(f"invalid {name}")
     if amount <= 0:
-        raise invalid(f"{name} must be > 0")
-    return (amount, None) if name == "qty" else (None, amount)
+        raise invalid(f"{shown} must be > 0")
+    return amount
 
 
 def _choice(body: Mapping[str, Any], name: str, allowed: tuple[str, ...], message: str) -> str:
@@ -123,28 +149,90 @@ def _choice(body: Mapping[str, Any], name: str, allowed: tuple[str, ...], messag
     return value
 
 
-def _limit_price(body: Mapping[str, Any], kind: str) -> Decimal | None:
-    """The limit price, after the checks that tie prices to the order's type."""
+def _prices(body: Mapping[str, Any], kind: str, *, signed: bool) -> Prices:
+    """The prices, after the checks that tie them to the order's type; a net price may be zero or a credit."""
+    has_trail = body.get("trail_price") is not None or body.get("trail_percent") is not None
     if kind in {"stop", "stop_limit"} and body.get("stop_price") is None:
         raise invalid("stop orders require a stop price")
-    if kind == "trailing_stop" and body.get("trail_price") is None and body.get("trail_percent") is None:
+    if kind == "trailing_stop" and not has_trail:
         raise invalid("trailing stop orders must specify one of trail_price or trail_percent")
-    given = body.get("limit_price")
-    if kind == "market" and (given is not None or body.get("stop_price") is not None):
+    if kind == "market" and (body.get("limit_price") is not None or body.get("stop_price") is not None):
         raise invalid("market orders require no stop or limit price")
-    if kind not in {"limit", "stop_limit"}:
-        return None
-    if given is None:
+    if kind == "trailing_stop":
+        return _trail(body)
+    limit = _limit(body, signed=signed) if kind in {"limit", "stop_limit"} else None
+    stop = positive(body, "stop_price", "stop price") if kind in {"stop", "stop_limit"} else None
+    return Prices(limit=limit, stop=stop)
+
+
+def _limit(body: Mapping[str, Any], *, signed: bool) -> Decimal:
+    if body.get("limit_price") is None:
         raise invalid("limit orders require a limit price")
-    price = number(given)
-    if price is None:
+    if not signed:
+        return positive(body, "limit_price", "limit price")
+    net = number(body["limit_price"])
+    if net is None:
         raise invalid("invalid limit_price")
-    if price <= 0:
-        raise invalid("limit price must be > 0")
-    return price
+    return net
 
 
-def _client_order_id(body: Mapping[str, Any]) -> str | None:
+def _trail(body: Mapping[str, Any]) -> Prices:
+    given = [name for name in ("trail_price", "trail_percent") if body.get(name) is not None]
+    if len(given) > 1:
+        raise invalid("trailing stop orders must specify one of trail_price or trail_percent")
+    amount = positive(body, given[0], given[0])
+    return Prices(trail=amount) if given == ["trail_price"] else Prices(trail_percent=amount)
+
+
+def _exits(body: Mapping[str, Any]) -> tuple[Decimal | None, Prices | None]:
+    """The take-profit price and the stop-loss prices, where they are given."""
+    profit, loss = _part(body, "take_profit"), _part(body, "stop_loss")
+    limit = profit.get("limit_price")
+    take_profit = positive(profit, "limit_price", "take_profit.limit_price") if limit is not None else None
+    return take_profit, _stop_loss(loss) if loss.get("stop_price") is not None else None
+
+
+def _stop_loss(loss: Mapping[str, Any]) -> Prices:
+    stop = positive(loss, "stop_price", "stop_loss.stop_price")
+    given = loss.get("limit_price")
+    return Prices(
+        stop=stop, limit=positive(loss, "limit_price", "stop_loss.limit_price") if given is not None else None
+    )
+
+
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    given = body.get(name)
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise invalid(f"invalid {name}")
+    return given
+
+
+def _legs(body: Mapping[str, Any]) -> tuple[LegTicket, ...]:
+    legs = body.get("legs")
+    if not isinstance(legs, list) or not _FEWEST_LEGS <= len(legs) <= _MOST_LEGS:
+        raise unprocessable("mleg orders must have at least 2 legs and at most 4 legs")
+    return tuple(_leg(index, leg) for index, leg in enumerate(legs))
+
+
+def _leg(index: int, leg: Any) -> LegTicket:
+    if not isinstance(leg, dict) or not isinstance(leg.get("symbol"), str) or not leg["symbol"]:
+        raise unprocessable("invalid symbol")
+    ratio = number(leg.get("ratio_qty"))
+    if ratio is None or ratio <= 0 or not is_whole(ratio):
+        raise invalid("invalid ratio_qty")
+    if leg.get("position_intent") is None:
+        raise unprocessable(f"leg.{index} position intent is required")
+    intent = _intent(leg)
+    side = str(intent).split("_", 1)[0]
+    if leg.get("side") not in {None, "", side}:
+        raise invalid("invalid side")
+    return LegTicket(symbol=leg["symbol"], ratio=ratio, side=side, intent=str(intent))
+
+
+def client_order_id(body: Mapping[str, Any]) -> str | None:
+    """The client's id for the order; an empty one counts as absent."""
     given = body.get("client_order_id")
     if given is None or given == "":
         return None

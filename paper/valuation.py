@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
-from paper.book import ZERO, Account, Position
+from paper.book import Account, Position
 from paper.market import Market
 from paper.numbers import average
+from paper.order import ZERO
 
 
 def entry_price(position: Position) -> Decimal:

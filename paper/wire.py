@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from paper import times, valuation
-from paper.book import ZERO, Account, Activity, Order, Position
-from paper.exchange import Update
+from paper.book import Account, Activity, NonTrade, Position
 from paper.instruments import Contract, Stock
 from paper.market import Market
-from paper.numbers import average, cents, plain, rounded
-from paper.sessions import Calendar, Session
+from paper.numbers import average, plain, rounded
+from paper.order import Order
+from paper.sessions import Calendar
+from paper.updates import Update
 
 JSON = dict[str, Any]
 
@@ -23,11 +24,13 @@ def _number(value: Decimal | None) -> str | None:
     return plain(value) if value is not None else None
 
 
-def order(order: Order) -> JSON:
-    """An order as every endpoint shows it."""
-    is_option = isinstance(order.instrument, Contract)
+def order(order: Order, *, rolled_up: bool = True) -> JSON:
+    """An order as every endpoint shows it; *rolled_up* shows the exits of a group inside its first order.
+
+    The legs of a multi-leg order are always inside.
+    """
     filled = order.filled_qty
-    return {
+    shown: JSON = {
         "id": order.id,
         "client_order_id": order.client_order_id,
         "created_at": _time(order.submitted_at),
@@ -38,9 +41,9 @@ def order(order: Order) -> JSON:
         "expires_at": _time(order.expires_at),
         "canceled_at": _time(order.canceled_at),
         "failed_at": _time(order.failed_at),
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "replaced_at": _time(order.replaced_at),
+        "replaced_by": order.replaced_by,
+        "replaces": order.replaces,
         "asset_id": order.instrument.asset_id,
         "symbol": order.symbol,
         "asset_class": order.instrument.asset_class,
@@ -48,43 +51,78 @@ def order(order: Order) -> JSON:
         "qty": plain(order.qty),
         "filled_qty": plain(filled),
         "filled_avg_price": plain(average(order.filled_value, filled)) if filled else None,
-        "order_class": "simple" if is_option else "",
+        "order_class": _order_class(order),
         "order_type": order.type,
         "type": order.type,
         "side": order.side,
-        "position_intent": order.intent,
+        "position_intent": order.intent or None,
         "time_in_force": order.time_in_force,
         "limit_price": _number(order.limit_price),
-        "stop_price": None,
+        "stop_price": rounded(order.stop_level) if order.stop_level is not None else None,
         "status": order.status,
         "extended_hours": order.extended_hours,
-        "legs": None,
-        "trail_percent": None,
-        "trail_price": None,
-        "hwm": None,
+        "legs": [_leg(leg) for leg in order.legs] if order.is_combination or (rolled_up and order.legs) else None,
+        "trail_percent": _number(order.prices.trail_percent),
+        "trail_price": _number(order.prices.trail),
+        "hwm": _number(order.hwm),
         "subtag": None,
         "source": None,
     }
+    if order.group_id is not None:
+        shown |= {"group_id": order.group_id, "group_role": order.group_role}
+    return shown
+
+
+def _leg(leg: Order) -> JSON:
+    ratio = {"ratio_qty": plain(leg.ratio)} if leg.ratio is not None else {}
+    return order(leg, rolled_up=False) | ratio
+
+
+def _order_class(order: Order) -> str:
+    """Options say "simple" where stocks say nothing."""
+    return order.order_class or ("simple" if isinstance(order.instrument, Contract) else "")
 
 
 def trade_update(update: Update, calendar: Calendar) -> JSON:
     """An event of the trade_updates stream."""
+    shown = order(update.order, rolled_up=False)
     data: JSON = {
         "at": times.nanos(update.at),
         "event_id": update.event_id,
         "event": update.event,
         "timestamp": times.nanos(update.at),
-        "order": order(update.order) | {"cancel_requested_at": _time(update.order.cancel_requested_at)},
+        "order": shown | {"cancel_requested_at": _time(update.order.cancel_requested_at)},
     }
-    if update.execution is not None:
-        data["execution_id"] = update.execution.id
-        if update.execution.qty:
-            data["price"] = plain(update.execution.price)
-            data["qty"] = plain(update.execution.qty)
-            data["position_qty"] = plain(update.position_qty)
-            data["swap_rate"] = "1"
-            data["settle_date"] = calendar.opening_after(update.at).day.isoformat()
+    if update.execution is None:
+        return {"stream": "trade_updates", "data": data}
+    data["execution_id"] = update.execution.id
+    if update.execution.qty:
+        data["price"] = plain(update.execution.price)
+        data["qty"] = plain(update.execution.qty)
+        data |= _positions_after(update)
+        data["swap_rate"] = "1"
+        data["settle_date"] = calendar.opening_after(update.at).day.isoformat()
     return {"stream": "trade_updates", "data": data}
+
+
+def _positions_after(update: Update) -> JSON:
+    """What is held after an execution; of a multi-leg order for each of its legs, with what each had of it."""
+    if not update.leg_fills:
+        return {"position_qty": plain(update.position_qty)}
+    return {
+        "position_qtys": {fill.leg.symbol: plain(fill.position_qty) for fill in update.leg_fills},
+        "legs": [
+            {
+                "execution_id": fill.execution.id,
+                "qty": plain(fill.execution.qty),
+                "price": plain(fill.execution.price),
+                "order_id": fill.leg.id,
+                "symbol": fill.leg.symbol,
+                "timestamp": times.nanos(update.at),
+            }
+            for fill in update.leg_fills
+        ],
+    }
 
 
 def activity(entry: Activity) -> JSON:
@@ -102,6 +140,22 @@ def activity(entry: Activity) -> JSON:
         "symbol": entry.symbol,
         "transaction_time": times.nanos(entry.at),
         "type": "partial_fill" if entry.leaves_qty else "fill",
+    }
+
+
+def non_trade(entry: NonTrade) -> JSON:
+    """A change without an order in the list of activities; *qty* is negative when it takes a long away."""
+    return {
+        "activity_type": entry.activity_type,
+        "id": entry.id,
+        "date": entry.day.isoformat(),
+        "net_amount": plain(entry.net_amount),
+        "description": entry.description,
+        "symbol": entry.symbol,
+        "qty": plain(entry.qty),
+        "price": _number(entry.price),
+        "status": "executed",
+        "group_id": entry.group_id,
     }
 
 
@@ -135,138 +189,4 @@ def position(position: Position, account: Account, market: Market) -> JSON:
         "avg_entry_swap_rate": None,
         "prev_swap_rate": None,
         "usd": None,
-    }
-
-
-def account(account: Account, market: Market) -> JSON:
-    """An account: without margin, so that every kind of buying power is the same amount."""
-    power = cents(max(ZERO, account.buying_power()))
-    longs, shorts = valuation.long_value(account, market), valuation.short_value(account, market)
-    equity = cents(account.cash + longs + shorts)
-    return {
-        "id": account.id,
-        "account_number": account.number,
-        "status": "ACTIVE",
-        "crypto_status": "INACTIVE",
-        "currency": "USD",
-        "cash": cents(account.cash),
-        "equity": equity,
-        "last_equity": cents(account.last_equity),
-        "portfolio_value": equity,
-        "position_market_value": cents(longs + shorts),
-        "buying_power": power,
-        "regt_buying_power": power,
-        "effective_buying_power": power,
-        "non_marginable_buying_power": power,
-        "options_buying_power": power,
-        "options_approved_level": account.option_level,
-        "options_trading_level": account.option_level,
-        "initial_margin": cents(longs - shorts),
-        "maintenance_margin": cents(longs - shorts),
-        "last_maintenance_margin": "0",
-        "long_market_value": cents(longs),
-        "short_market_value": cents(shorts),
-        "multiplier": "1",
-        "sma": "0",
-        "accrued_fees": "0",
-        "pending_reg_taf_fees": "0",
-        "pending_transfer_in": "0",
-        "pending_transfer_out": "0",
-        "intraday_adjustments": "0",
-        "balance_asof": times.new_york_day(account.created_at).isoformat(),
-        "created_at": times.nanos(account.created_at),
-        "shorting_enabled": account.shorting,
-        "trading_blocked": account.trading_blocked,
-        "account_blocked": account.account_blocked,
-        "transfers_blocked": False,
-        "trade_suspended_by_user": account.suspended_by_user,
-        "admin_configurations": {},
-        "user_configurations": None,
-    }
-
-
-def configuration(account: Account) -> JSON:
-    """An account's configuration."""
-    return {
-        "disable_overnight_trading": False,
-        "fractional_trading": False,
-        "max_margin_multiplier": "1",
-        "max_options_trading_level": account.option_level,
-        "no_shorting": not account.shorting,
-        "ptp_no_exception_entry": False,
-        "suspend_trade": account.suspended_by_user,
-        "trade_confirm_email": "none",
-    }
-
-
-def clock(now: datetime, calendar: Calendar) -> JSON:
-    """New York's clock; a session is open from its open up to, not including, its close."""
-    session = calendar.session_at(now)
-    return {
-        "timestamp": times.new_york(now),
-        "is_open": session is not None,
-        "next_open": times.new_york(calendar.opening_after(now).open),
-        "next_close": times.new_york(calendar.ending_after(now).close),
-    }
-
-
-def calendar_day(session: Session, calendar: Calendar) -> JSON:
-    """One day of the calendar, New York wall times."""
-    opens, closes = (at.astimezone(times.NEW_YORK) for at in (session.open, session.close))
-    return {
-        "date": session.day.isoformat(),
-        "open": f"{opens:%H:%M}",
-        "close": f"{closes:%H:%M}",
-        "session_open": "0400",
-        "session_close": "2000",
-        "settlement_date": calendar.opening_after(session.open).day.isoformat(),
-    }
-
-
-def asset(stock: Stock) -> JSON:
-    """A stock; alpaca-py requires easy_to_borrow although newer documents drop it."""
-    return {
-        "id": stock.asset_id,
-        "class": stock.asset_class,
-        "exchange": "NASDAQ",
-        "symbol": stock.symbol,
-        "name": f"{stock.symbol} common stock",
-        "status": "active",
-        "tradable": True,
-        "marginable": True,
-        "shortable": True,
-        "easy_to_borrow": True,
-        "borrow_status": "easy_to_borrow",
-        "fractionable": False,
-        "maintenance_margin_requirement": 30,
-        "margin_requirement_long": "30",
-        "margin_requirement_short": "30",
-        "cusip": None,
-        "attributes": ["has_options"] if stock.has_options else [],
-    }
-
-
-def contract(contract: Contract, underlying_id: str, active: bool) -> JSON:
-    """An option contract."""
-    name = (contract.underlying, f"{contract.expiration:%b %d %Y}", plain(contract.strike), contract.kind.title())
-    return {
-        "id": contract.asset_id,
-        "symbol": contract.symbol,
-        "name": " ".join(name),
-        "status": "active" if active else "inactive",
-        "tradable": active,
-        "expiration_date": contract.expiration.isoformat(),
-        "root_symbol": contract.root,
-        "underlying_symbol": contract.underlying,
-        "underlying_asset_id": underlying_id,
-        "type": contract.kind,
-        "style": contract.style,
-        "strike_price": plain(contract.strike),
-        "multiplier": str(contract.multiplier),
-        "size": str(contract.multiplier),
-        "open_interest": contract.open_interest,
-        "open_interest_date": None,
-        "close_price": None,
-        "close_price_date": None,
-        "ppind": True,
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from paper import book, wire, wire_data
 from paper.errors import UsageError
-from paper.exchange import Exchange, Update
+from paper.exchange import Exchange
 from paper.hub import Hub
 from paper.instruments import Registry
 from paper.journal import Journal
@@ -19,11 +19,13 @@ from paper.limits import Limits
 from paper.lottery import Lottery
 from paper.market import Market, Quote, Trade
 from paper.options import Options
+from paper.order import Order
 from paper.sessions import Calendar
 from paper.sockets import Message
 from paper.stream_faults import OPTION, STOCK
 from paper.tape import BrokerEvent, Day, Instant, QuoteRow, TradeRow
 from paper.timeline import Rank, Timeline
+from paper.updates import Update
 
 
 class World:
@@ -35,7 +37,7 @@ class World:
         self.start = options.start or days[0].session.open
         self.timeline = Timeline(min(first, self.start), speed=0)
         self.market = Market()
-        self.registry = Registry([i for day in days for i in day.instruments])
+        self.registry = Registry([i for day in days for i in day.instruments], options.hard_to_borrow)
         self.accounts = {
             a.name: book.Account(a.name, a.cash, a.option_level, a.shorting, self.start, last_equity=a.cash)
             for a in options.all_accounts()
@@ -55,6 +57,7 @@ class World:
             accounts=self.accounts,
             lottery=Lottery(options.seed, options.partial_ratio),
             announce=self._announce,
+            switches=options.switches,
         )
         for day in days:
             self._schedule(day)
@@ -96,7 +99,7 @@ class World:
             stream, body = OPTION, head | wire_data.option_trade(trade)
         frames[stream].append(Message("trades", trade.symbol, trade.at, body))
 
-    def close_behind(self, account: str, symbol: str, qty: Decimal) -> book.Order | None:
+    def close_behind(self, account: str, symbol: str, qty: Decimal) -> Order | None:
         """Close a position behind the client's back; None when there is none."""
         order = self.exchange.close_behind(self.accounts[account], symbol, qty)
         outcome = order.id if order else "no position"

@@ -144,7 +144,11 @@ def test_nothing_fills_without_a_price_on_its_side(paper):
             42210000,
             "limit price must be limited to 2 decimal places",
         ),
-        ({"type": "stop", "stop_price": 1}, 42210000, "stop orders are not offered by this paper server"),
+        (
+            {"type": "stop", "stop_price": "1.333"},
+            42210000,
+            "stop price must be limited to 2 decimal places",
+        ),
     ],
 )
 def test_a_malformed_order_is_refused_in_alpacas_words(paper, wrong, code, message):
@@ -169,12 +173,16 @@ def test_a_malformed_order_is_refused_in_alpacas_words(paper, wrong, code, messa
         ({"extended_hours": True}, (422, "extended hours order must be DAY or GTC limit orders")),
         ({"qty": "0.5"}, (403, 'asset "ACME" is not fractionable')),
         ({"qty": None, "notional": "50"}, (403, 'asset "ACME" is not fractionable')),
-        ({"order_class": "bracket"}, (422, "bracket orders are not offered by this paper server")),
-        ({"time_in_force": "opg"}, (422, "opg orders are not offered by this paper server")),
+        ({"order_class": "bracket"}, (422, "bracket orders require take_profit.limit_price")),
+        ({"time_in_force": "opg"}, (422, "opg orders are not accepted until 7:00pm New York time")),
+        (
+            {"type": "stop", "stop_price": "290.123"},
+            (422, "invalid stop_price 290.123. sub-penny increment does not fulfill minimum pricing criteria"),
+        ),
     ],
 )
 def test_stock_orders_have_rules_of_their_own(paper, wrong, answer):
-    """Prices on the grid, whole shares, and what this server does not offer it refuses."""
+    """Prices on the grid, whole shares, complete groups, auctions in their time."""
     status, body = paper.submit(**({"symbol": STOCK, "side": "buy"} | wrong))
 
     assert answer == (status, body["message"])

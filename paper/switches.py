@@ -1,0 +1,56 @@
+"""Where sources about Alpaca disagree, or where the real one has been seen to change: one named switch each.
+
+`Options.switches` holds them; on the command line each is ``--switch name=value`` (true, false or minutes).
+"""
+
+import argparse
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """The behaviours that can be chosen, with what this server does unless told otherwise.
+
+    *option_stop_orders*: single-leg options take stop and stop_limit orders (newest specification and recordings);
+    off, only market and limit, as the older documents say.
+    *option_gtc*: options take gtc (specification); off, day orders only (older text).
+    *cancel_of_canceled_refused*: canceling a canceled order is a 422; off, it succeeds again with 204.
+    *replace_frees_option_qty*: a replaced closing option order may reuse the quantity that it holds itself; off, it
+    is refused for quantity, as one report tells.
+    *related_orders*: a refusal for quantity names the orders that hold it.
+    *expiry_cutoff_minutes*: how long before the close of its last day a contract stops taking opening orders, and
+    positions in it that cannot be exercised or covered are liquidated (documents say 30, other pages 45).
+    *expiry_liquidation*: those positions are liquidated at all.
+    *easy_to_borrow_field*: assets carry ``easy_to_borrow``, which alpaca-py requires and the specification dropped.
+    """
+
+    option_stop_orders: bool = True
+    option_gtc: bool = True
+    cancel_of_canceled_refused: bool = True
+    replace_frees_option_qty: bool = False
+    related_orders: bool = True
+    expiry_cutoff_minutes: int = 30
+    expiry_liquidation: bool = True
+    easy_to_borrow_field: bool = True
+
+
+def set_switch(switches: Switches, text: str) -> Switches:
+    """Return *switches* with one changed by ``name=value``.
+
+    Raises: argparse.ArgumentTypeError when there is no such switch or value.
+    """
+    name, _, value = text.partition("=")
+    kinds = {field.name: field.type for field in fields(Switches)}
+    given: dict[str, Any] = {}
+    if kinds.get(name) is bool and value in {"true", "false"}:
+        given[name] = value == "true"
+    elif kinds.get(name) is int and value.isascii() and value.isdigit() and len(value) < 4:
+        given[name] = int(value)
+    else:
+        raise argparse.ArgumentTypeError(f"{text!r} is no switch; there are {', '.join(kinds)}")
+    return replace(switches, **given)
+
+
+#: What this server does unless told otherwise.
+DEFAULTS = Switches()
