@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from actors.closing import approved, write_close
 from actors.desk import Desk
 from actors.market import Market, Sight
+from actors.pulse import Pulse
 from db import accounts, decisions, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
@@ -47,6 +48,7 @@ class Gate:
     desk: Desk
     markets: Mapping[AccountName, Market]
     rules: EntryRules
+    pulse: Pulse
 
     name = "gate"
 
@@ -103,6 +105,7 @@ class Gate:
             now=now,
             rules=self.rules,
             book=book,
+            pulse=self.pulse(tx),
             instrument=instrument,
             contract=sight.contract,
             session=sight.session,

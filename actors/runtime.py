@@ -51,7 +51,7 @@ SWEEP_EVERY_S: Final = 2.0
 #: How often a copy looks whether another one left entries behind, and how long it takes the slot for that, in ms.
 ADOPT_EVERY_S: Final = 5.0
 MOMENT_MS: Final = 5000
-HEARTBEAT_EVERY: Final = timedelta(seconds=5)
+HEARTBEAT_EVERY: Final = timedelta(seconds=3)
 EACH_MOVE: Final = timedelta(seconds=1)
 #: How long a stop waits for handlers that are at work.
 STOP_MS: Final = 4000
@@ -88,6 +88,7 @@ class _Timer:
     every: timedelta
     run: Timer
     due: datetime | None = None
+    done_at: datetime | None = None
 
     def run_if_due(self, now: datetime) -> None:
         """On a recorded day: a timer of a second or less runs whenever the clock moves."""
@@ -143,6 +144,7 @@ class Runtime:
     def every(self, actor: str, interval: timedelta, run: Timer) -> None:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
         self._clocked.setdefault(actor, []).append(_Timer(interval, run))
+        self._actors.add(_whose(actor))
 
     def on_stop(self, run: Callable[[], object]) -> None:
         """Call *run* when the runtime stops, before leases are given back."""
@@ -272,6 +274,7 @@ class Runtime:
             try:
                 timer.run(self.clock())
                 self.publish()
+                timer.done_at = self.desk.wall()
             except Exception:
                 log.exception("a timer failed; it runs again in %s", timer.every)
             if self._stop.wait(timer.every.total_seconds()):
@@ -282,13 +285,27 @@ class Runtime:
             try:
                 with self.desk.engine.begin() as tx:
                     for actor in sorted(self._actors):
-                        heartbeats.beat(tx, actor, self.instance, self.desk.origin, self.desk.wall())
+                        if at := self._alive_at(actor):
+                            heartbeats.beat(tx, actor, self.instance, self.desk.origin, at)
             except DBAPIError as e:
                 log.warning("no heartbeat: %s", e)
             if self._stop.wait(HEARTBEAT_EVERY.total_seconds()):
                 return
 
+    def _alive_at(self, actor: str) -> datetime | None:
+        """Return when *actor* last proved itself: its slowest timer done, or now if it has none of its own."""
+        timers = [t for name, timers in self._clocked.items() if _whose(name) == actor for t in timers]
+        quick = [t.done_at for t in timers if t.every <= HEARTBEAT_EVERY]
+        if not quick or not isinstance(self.clock, WallClock):
+            return self.desk.wall()
+        return None if None in quick else min(at for at in quick if at is not None)
+
     def _thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _whose(timers: str) -> str:
+    """Return the actor behind a set of timers: the executor has two."""
+    return timers.partition("-")[0]

@@ -27,6 +27,7 @@ _IN_SECONDS: Final = 120
 #: What each check looks at, in a trader's words.
 SUBJECTS: Final[Mapping[str, str]] = {
     "account_is_active": "account",
+    "stack_is_alive": "stack",
     "action_is_permitted": "trade",
     "strategy_is_known": "strategy",
     "confidence_is_enough": "confidence",

@@ -140,6 +140,7 @@ class EntrySettings(_Section):
     no_entry_before_close_min: Annotated[int, Field(ge=0)]
     no_entry_before_last_close_min: Annotated[int, Field(ge=0)]
     refuse_opposite_direction: bool
+    max_silence_s: Annotated[int, Field(ge=5)]
     entry_ttl_s: Annotated[int, Field(gt=0)]
 
     @model_validator(mode="after")
@@ -235,6 +236,7 @@ class Settings(BaseSettings):
             no_entry_before_close=timedelta(minutes=entries.no_entry_before_close_min),
             no_entry_before_last_close=timedelta(minutes=entries.no_entry_before_last_close_min),
             refuse_opposite_direction=entries.refuse_opposite_direction,
+            max_silence=timedelta(seconds=entries.max_silence_s),
         )
 
     def policy_of(self, strategy: str, kind: Kind) -> ExitPolicy:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from sqlalchemy import Engine
 
+from actors import pulse
 from actors.clocks import Clock, RecordedClock, WallClock
 from actors.desk import Desk
 from actors.executor import Executor
@@ -120,7 +121,9 @@ class Wiring:
     def _gate(self) -> None:
         ports = self.brokerages(self.budgets("gate"))
         markets = {name: Market(port, self.clock) for name, port in ports.items()}
-        gate = Gate(self.desk, markets, self.settings.entry_rules())
+        recorded = self.settings.stack.clock == "recorded"
+        beat = pulse.of_recorded_day(self.desk) if recorded else pulse.of_rows(self.desk)
+        gate = Gate(self.desk, markets, self.settings.entry_rules(), beat)
 
         def handle(batch: Sequence[Delivered]) -> None:
             for item in batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,12 @@ def beat(tx: Connection, actor: str, instance: str, origin: str, now: datetime) 
         ),
         {"actor": actor, "instance": instance, "now": now, "origin": origin},
     )
+
+
+def latest(tx: Connection) -> Mapping[str, datetime]:
+    """Return when some copy of each actor last showed life."""
+    rows = tx.execute(text("SELECT actor, max(at) AS at FROM heartbeats GROUP BY actor"))
+    return {r.actor: r.at for r in rows}
 
 
 def all_of(tx: Connection) -> Sequence[dict[str, Any]]:

@@ -36,6 +36,7 @@ class EntryRules:
     no_entry_before_close: timedelta
     no_entry_before_last_close: timedelta
     refuse_opposite_direction: bool
+    max_silence: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Proposal:
     now: datetime
     rules: EntryRules
     book: Book
+    pulse: Known[Mapping[str, timedelta]] | Unknown
     instrument: Instrument | Unknown
     contract: Known[Contract] | Unknown
     session: Known[Session] | Unknown
@@ -120,6 +122,17 @@ def account_is_active(p: Proposal) -> Check:
     state = p.book.state
     observed = state if state is TradingState.ACTIVE else f"{state} ({p.book.state_reason})"
     return _check(account_is_active, state is TradingState.ACTIVE, observed, TradingState.ACTIVE, "account")
+
+
+def stack_is_alive(p: Proposal) -> Check:
+    """Whoever tracks, watches and closes a position has shown life lately: what nobody would leave is not entered."""
+    allowed = f"each within {seconds(p.rules.max_silence)}"
+    if isinstance(p.pulse, Unknown):
+        return _unknown(stack_is_alive, p.pulse, allowed)
+    silent = {actor: span for actor, span in p.pulse.value.items() if span > p.rules.max_silence}
+    answering = ", ".join(sorted(p.pulse.value)) + " answer"
+    observed = ", ".join(f"{actor} silent for {seconds(span)}" for actor, span in sorted(silent.items())) or answering
+    return _judged(stack_is_alive, p, p.pulse, not silent, observed, allowed)
 
 
 def action_is_permitted(p: Proposal) -> Check:
@@ -352,6 +365,7 @@ def daily_loss_is_within_limit(p: Proposal) -> Check:
 
 GATES: Final[tuple[Gate, ...]] = (
     account_is_active,
+    stack_is_alive,
     action_is_permitted,
     strategy_is_known,
     confidence_is_enough,

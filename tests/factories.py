@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from actors.pulse import NEEDED
 from domain.account import Book, Limits, TradingState
 from domain.events import Action, FillSource, OrderFilled, Quote, QuotesTicked, RecommendationIssued, Side
 from domain.exits import ExitPolicy
@@ -71,6 +72,7 @@ def some_rules(**over: Any) -> EntryRules:
         "no_entry_before_close": timedelta(minutes=15),
         "no_entry_before_last_close": timedelta(minutes=90),
         "refuse_opposite_direction": False,
+        "max_silence": timedelta(seconds=15),
     }
     return EntryRules(**values | over)
 
@@ -137,6 +139,11 @@ def a_book(**over: Any) -> Book:
     return Book(**values | over)
 
 
+def alive(**silent_s: int) -> dict[str, timedelta]:
+    """How long each actor has been silent, in seconds where the test says it."""
+    return {actor: timedelta(seconds=silent_s.get(actor, 0)) for actor in NEEDED}
+
+
 def a_proposal(**over: Any) -> Proposal:
     """A proposal that every gate passes: 1 contract at 7.20."""
     values: dict[str, Any] = {
@@ -144,6 +151,7 @@ def a_proposal(**over: Any) -> Proposal:
         "now": NOON,
         "rules": some_rules(),
         "book": a_book(),
+        "pulse": Known(alive(), NOON, "heartbeats"),
         "instrument": parse_symbol(PUT),
         "contract": Known(a_contract(), NOON, "contracts"),
         "session": Known(SESSION, NOON, "calendar"),

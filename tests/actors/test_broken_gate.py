@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from actors.desk import Desk
 from actors.gate import Gate
 from actors.market import Market
+from actors.pulse import of_recorded_day
 from db import accounts
 from domain.account import TradingState
 from domain.checks import Check
@@ -36,7 +37,7 @@ def gate(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     prices = {symbol: (Decimal("9.90"), Decimal("10.00")) for symbol in SYMBOLS}
     exchange: Any = Exchange(LARGE, Random(1), lambda: NOON, lambda _: None, lambda _: None, prices)
     desk = Desk(engine=engine, clock=lambda: NOON, wall=lambda: NOON, origin="test", partitions=1)
-    return Gate(desk, {LARGE: Market(exchange, lambda: NOON)}, some_rules())
+    return Gate(desk, {LARGE: Market(exchange, lambda: NOON)}, some_rules(), of_recorded_day(desk))
 
 
 def decide(gate: Gate, engine: Engine, quantities: list[int]) -> list[tuple[str, str]]:

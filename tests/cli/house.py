@@ -16,6 +16,7 @@ from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
 from actors.market import Market
+from actors.pulse import of_recorded_day
 from actors.reconciler import Reconciler
 from actors.tracker import Tracker
 from brokerage.port import BrokerOrder
@@ -43,7 +44,8 @@ class House:
             engine=engine, clock=lambda: self.now, wall=lambda: self.wall, origin="1.0+code/config", partitions=1
         )
         ttl = timedelta(seconds=60)
-        self.gate = Gate(self.desk, {n: Market(p, lambda: self.now) for n, p in ports.items()}, some_rules())
+        markets = {n: Market(p, lambda: self.now) for n, p in ports.items()}
+        self.gate = Gate(self.desk, markets, some_rules(), of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))

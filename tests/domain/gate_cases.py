@@ -26,6 +26,7 @@ from tests.factories import (
     a_proposal,
     a_quote,
     a_recommendation,
+    alive,
     some_limits,
     some_rules,
 )
@@ -144,6 +145,15 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
         ("-reducing", _book(state=TradingState.REDUCING, state_reason="stale prices"), "reducing (stale prices)"),
         ("-halted", _book(state=TradingState.HALTED, state_reason="a person"), "halted (a person)"),
         ("-a state that nobody knows", _book(state="paused"), "paused"),
+    ),
+    "stack_is_alive": (
+        ("+just within", a_proposal(pulse=known(alive(exit=15))), "executor, exit, feeds, tracker answer"),
+        ("-a second beyond", a_proposal(pulse=known(alive(exit=16))), "exit silent for 16 s"),
+        (
+            "-two of them",
+            a_proposal(pulse=known(alive(exit=20, feeds=99))),
+            "exit silent for 20 s, feeds silent for 99 s",
+        ),
     ),
     "action_is_permitted": (
         ("+the pair is listed", a_proposal(rules=some_rules(permitted=frozenset({(Action.BUY, Kind.PUT)}))), "BUY PUT"),
@@ -321,6 +331,7 @@ CASES: Final = tuple(
 
 #: Which inputs that may be Unknown each gate reads: without any of them it refuses.
 READS: Final[dict[str, frozenset[str]]] = {
+    "stack_is_alive": frozenset({"pulse"}),
     "market_is_open_for_entries": frozenset({"session", "last_session"}),
     "type_matches_symbol": frozenset({"instrument"}),
     "contract_is_tradable": frozenset({"contract", "instrument"}),

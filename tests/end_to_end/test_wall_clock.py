@@ -111,7 +111,9 @@ def one(stack: Stack, sql: str) -> Any:
 
 
 def is_active(stack: Stack) -> bool:
-    return one(stack, "SELECT state FROM accounts WHERE account = 'large'") == "active"
+    """Reconciled, and everybody who must be alive has shown it."""
+    beating = one(stack, "SELECT count(DISTINCT actor) FROM heartbeats WHERE actor <> 'gate'")
+    return one(stack, "SELECT state FROM accounts WHERE account = 'large'") == "active" and beating == 5
 
 
 def is_open(stack: Stack) -> bool:

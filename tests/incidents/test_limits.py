@@ -109,7 +109,7 @@ def _decide(stage: Stage, mine: list[Any], barrier: threading.Barrier, errors: l
 
         ports: Any = stage.brokerages
         markets = {name: Market(port, lambda: stage.now) for name, port in ports.items()}
-        gate = Gate(stage.desk, markets, stage.gate.rules)
+        gate = Gate(stage.desk, markets, stage.gate.rules, stage.gate.pulse)
         barrier.wait(20)
         for rec in mine:
             gate.handle(rec, stage.now)

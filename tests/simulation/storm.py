@@ -21,6 +21,7 @@ from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
 from actors.market import Market
+from actors.pulse import of_recorded_day
 from actors.reconciler import Reconciler
 from actors.tracker import Tracker
 from brokerage.port import BrokerageUnavailable
@@ -82,7 +83,7 @@ class Storm:
         ports: Any = self.exchanges
         markets = {name: Market(port, clock) for name, port in ports.items()}
         ttl = timedelta(seconds=60)
-        self.gate = Gate(desk, markets, some_rules())
+        self.gate = Gate(desk, markets, some_rules(), of_recorded_day(desk))
         self.entries = Executor(desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
