@@ -30,13 +30,13 @@ _LONGEST_DELAY_S = 86_400
 class Control:
     """The endpoints of the control port; *door* is the clients' one.
 
-    *wake* tells the pacer that the clock or its queue may have changed.
+    *settle* keeps what changed and tells the pacer that the clock or its queue may be another.
     """
 
-    def __init__(self, world: World, gate: Gate, door: Door, wake: Callable[[], None]) -> None:
+    def __init__(self, world: World, gate: Gate, door: Door, settle: Callable[[], None]) -> None:
         self._world = world
         self._gate = gate
-        self._wake = wake
+        self._settle = settle
         self._trouble = Trouble(world, gate, door)
         self._prices = Prices(world)
 
@@ -57,7 +57,7 @@ class Control:
         return app
 
     def _attend(self) -> Middleware:
-        """Answer senseless orders with a reason, and wake the pacer after the others."""
+        """Answer senseless orders with a reason, and settle after the others."""
 
         @web.middleware
         async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +68,7 @@ class Control:
             except web.HTTPException as error:
                 return reply({"error": error.reason}, error.status)
             if request.method != "GET":
-                self._wake()
+                self._settle()
             return response
 
         return attend

@@ -58,15 +58,15 @@ def body_of(request: web.Request) -> Any:
 
 
 class Gate:
-    """The middleware of both APIs, and what it counts. *wake* tells the pacer that the queue may have changed."""
+    """The middleware of both APIs, and what it counts. *settle* keeps what changed and tells the pacer."""
 
-    def __init__(self, world: World, keys: Keys, wake: Callable[[], None]) -> None:
+    def __init__(self, world: World, keys: Keys, settle: Callable[[], None]) -> None:
         self.faults = Faults()
         self.requests = 0
         self.in_flight = 0
         self._world = world
         self._keys = keys
-        self._wake = wake
+        self._settle = settle
         self._mischief = Mischief(world)
 
     def middleware(self) -> Any:
@@ -106,7 +106,7 @@ class Gate:
             response = await self._suffer(fault, request, family)
         response.headers["X-Request-ID"] = ids.make("request", number)
         self._write_down(number, request, response, name, fault.do if fault else None)
-        self._wake()
+        self._settle()
         return response
 
     async def _play(self, fault: Fault, request: web.Request, serve: Serve) -> web.Response:
@@ -153,6 +153,7 @@ class Gate:
             response = reply(faults.answer(500, family)[1], 500)
         if verdict is not None:
             response.headers.update(verdict.headers())
+        self._settle()
         return response
 
     def _authenticate(self, request: web.Request, family: str) -> Account:

@@ -104,6 +104,15 @@ class Registry:
         """The instrument with this symbol or asset id."""
         return self._by_symbol.get(symbol_or_id) or self._by_id.get(symbol_or_id)
 
+    def learn(self, instrument: Instrument) -> Instrument:
+        """Take in an instrument that no day names: a book of an earlier run holds it."""
+        self._by_symbol[instrument.symbol] = self._by_id[instrument.asset_id] = instrument
+        if isinstance(instrument, Stock):
+            self.stocks = sorted([*self.stocks, instrument], key=lambda i: i.symbol)
+        else:
+            self.contracts = sorted([*self.contracts, instrument], key=_chain_order)
+        return instrument
+
     def known(self, symbol: str) -> Instrument:
         """The instrument of an order or position that exists; a KeyError would be a bug here."""
         return self._by_symbol[symbol]

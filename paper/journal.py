@@ -17,13 +17,20 @@ _KEPT = 50_000
 
 
 class Journal:
-    """An append-only list of facts, each with its number and clock time. It is kept as lines of JSON."""
+    """An append-only list of facts, each with its number and clock time. It is kept as lines of JSON.
 
-    def __init__(self, now: Callable[[], datetime], path: Path | None) -> None:
+    *go_on*: a file that is there is continued, else it begins anew.
+    """
+
+    def __init__(self, now: Callable[[], datetime], path: Path | None, *, go_on: bool) -> None:
         self._now = now
         self._lines: deque[str] = deque(maxlen=_KEPT)
-        self._count = 0
-        self._file: TextIO | None = path.open("w", encoding="utf-8", buffering=1) if path else None
+        self._count = _lines(path) if path is not None and go_on else 0
+        self._file: TextIO | None = None
+        if path is not None:
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+            if not go_on:
+                self._file.truncate(0)
 
     def record(self, kind: str, **fields: Any) -> None:
         """Append one fact."""
@@ -43,3 +50,11 @@ class Journal:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _lines(path: Path) -> int:
+    """How many lines a file has; none when it is not there."""
+    if not path.exists():
+        return 0
+    with path.open(encoding="utf-8") as file:
+        return sum(1 for _ in file)

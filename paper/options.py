@@ -57,6 +57,7 @@ class Options:
     accounts: tuple[AccountOption, ...] = ()
     rate_limit: int = 200
     journal: Path | None = None
+    state: Path | None = None
     die_with_parent: bool = False
 
     def all_accounts(self) -> tuple[AccountOption, ...]:
@@ -101,6 +102,7 @@ def parse(argv: list[str]) -> Options:
         accounts=tuple(given.account),
         rate_limit=given.rate_limit,
         journal=given.journal,
+        state=given.state,
         die_with_parent=given.die_with_parent,
     )
 
@@ -136,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--account", type=account, action="append", default=[], help="name=cash[,level=N][,shorting]")
     add("--rate-limit", type=int, default=200, help="requests a minute and account")
     add("--journal", type=Path, help="write what happened here, JSON lines")
+    add("--state", type=Path, help="keep accounts and orders in this SQLite file; go on from it when it is there")
     add("--die-with-parent", action="store_true")
     return parser
 

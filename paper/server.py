@@ -25,6 +25,7 @@ from paper.rest_data import DataApi
 from paper.rest_events import EventApi
 from paper.rest_reference import ReferenceApi
 from paper.rest_trading import TradingApi
+from paper.state import State
 from paper.stream_faults import OPTION, STOCK
 from paper.stream_protocols import SECRET, DataStream, Keys, TradeStream
 from paper.world import World
@@ -39,17 +40,21 @@ _LARGEST_BODY = 1024 * 1024
 class Server:
     """One world behind two ports. `start`, then `stop`, both on one event loop."""
 
-    def __init__(self, options: Options, world: World) -> None:
+    def __init__(self, options: Options, world: World, state: State | None = None) -> None:
         self._options = options
         self.world = world
         self._changed = asyncio.Event()
         self._log = EventLog(world.accounts)
+        self._state = state
         world.witnesses.append(self._log.witness)
+        if state is not None:
+            state.restore(world, self._log)
+            world.touched = state.touch
         keys = Keys(world.accounts)
-        self._gate = Gate(world, keys, self._changed.set)
+        self._gate = Gate(world, keys, self._settle)
         self._keys = keys
         self._door = Door(self._broker(), options.host, options.port)
-        control = Control(world, self._gate, self._door, self._changed.set)
+        control = Control(world, self._gate, self._door, self._settle)
         self._control_door = Door(control.app(), options.host, options.control_port)
         self._pacer: asyncio.Task[None] | None = None
 
@@ -68,6 +73,8 @@ class Server:
         await self._door.close()
         await self._control_door.close()
         self.world.journal.close()
+        if self._state is not None:
+            self._state.close()
 
     def _broker(self) -> web.Application:
         app = web.Application(middlewares=[self._gate.middleware()], client_max_size=_LARGEST_BODY)
@@ -96,6 +103,16 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
             self.world.catch_up()
+            self._save()
+
+    def _settle(self) -> None:
+        """Something may have changed: keep it, and let the pacer look at its queue."""
+        self._save()
+        self._changed.set()
+
+    def _save(self) -> None:
+        if self._state is not None:
+            self._state.flush()
 
     def _announcement(self, port: int, control_port: int) -> dict[str, Any]:
         world, host = self.world, self._options.host
@@ -134,7 +151,11 @@ async def start(options: Options) -> tuple[Server, dict[str, Any]]:
     Raises: UsageError, DayFormatError; OSError when a port is taken.
     """
     command_line.check(options)
-    server = Server(options, World(options, tape.read_days(list(options.data))))
+    days = tape.read_days(list(options.data))
+    state = State(options.state) if options.state is not None else None
+    if state is not None:
+        options = state.adjusted(options, days[0].session.open)
+    server = Server(options, World(options, days), state)
     try:
         return server, await server.start()
     except OSError:

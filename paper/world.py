@@ -47,7 +47,9 @@ class World:
         self.silent: set[str] = set()
         #: Who else is told of every trade update, after the journal.
         self.witnesses: list[Callable[[Update, wire.JSON], None]] = []
-        self.journal = _journal(self.timeline, options.journal)
+        #: Told of accounts that changed without an order.
+        self.touched: Callable[[book.Account], None] = lambda _account: None
+        self.journal = _journal(self.timeline, options.journal, options.state is not None)
         self.limits = Limits(options.rate_limit)
         self.exchange = Exchange(
             timeline=self.timeline,
@@ -109,12 +111,14 @@ class World:
     def book_changed(self, account: book.Account, symbol: str, reason: str) -> None:
         """Write down that a book changed without an order."""
         qty = str(account.held(symbol))
+        self.touched(account)
         self.journal.record(
             "book", account=account.name, symbol=symbol, reason=reason, position_qty=qty, cash=str(account.cash)
         )
 
     def account_changed(self, account: book.Account, changes: Mapping[str, object]) -> None:
         """Write down that an account's settings changed."""
+        self.touched(account)
         self.journal.record("account", account=account.name, **changes)
 
     def _schedule(self, day: Day) -> None:
@@ -165,8 +169,8 @@ class World:
             witness(update, payload["data"])
 
 
-def _journal(timeline: Timeline, path: Path | None) -> Journal:
+def _journal(timeline: Timeline, path: Path | None, go_on: bool) -> Journal:
     try:
-        return Journal(lambda: timeline.now, path)
+        return Journal(lambda: timeline.now, path, go_on=go_on)
     except OSError as error:
         raise UsageError(f"the journal cannot be written: {error}") from None
