@@ -29,7 +29,7 @@ def delete(client: redis.Redis) -> None:
     client.delete("s")
 
 
-@pytest.mark.parametrize("lose", [flush, destroy, delete])
+@pytest.mark.parametrize("lose", [flush, *(pytest.param(f, marks=pytest.mark.slow) for f in (destroy, delete))])
 def test_a_group_lost_between_two_reads_is_made_again(
     client: redis.Redis, noted: Noted, lose: Callable[[redis.Redis], None]
 ):

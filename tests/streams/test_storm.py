@@ -57,7 +57,7 @@ class Weather:
         return self.random.sample(range(ENTRIES), count)
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 60))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 60))])
 def test_storm(wire: LossyWire, client: redis.Redis, seed: int):
     """
     Whatever is lost on the wire, wherever the process ends: every entry is handled or is one

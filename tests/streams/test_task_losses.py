@@ -109,7 +109,7 @@ def test_tasks_handed_out_in_a_lost_reply_are_run(wire: LossyWire, run_worker: R
 
 def test_tasks_of_a_dead_worker_are_taken_over(server: Server, client: redis.Redis, run_worker: Run):
     """A worker that fell silent loses its tasks to a living one, its name goes, and each task runs."""
-    gone = StreamsBroker(url=server.url, heartbeat_timeout=400)
+    gone = StreamsBroker(url=server.url, heartbeat_timeout=250)
     dramatiq.actor(lambda n: None, actor_name="a", broker=gone)
     actor = gone.get_actor("a")
     for n in range(10):
@@ -118,7 +118,7 @@ def test_tasks_of_a_dead_worker_are_taken_over(server: Server, client: redis.Red
     assert next(consumer) is not None
 
     ran = []
-    heir = StreamsBroker(url=server.url, heartbeat_timeout=400)
+    heir = StreamsBroker(url=server.url, heartbeat_timeout=250)
     dramatiq.actor(ran.append, actor_name="a", broker=heir)
     run_worker(heir)
     heir.join("default", timeout=5000)
@@ -133,8 +133,8 @@ def test_a_busy_worker_keeps_its_task(server: Server, run_worker: Run):
     """A task longer than the heartbeat timeout is not taken away: the heartbeat has its own thread."""
     ran = []
     for name in ("one", "two"):
-        broker = StreamsBroker(url=server.url, heartbeat_timeout=400)
-        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(0.8))[0], actor_name="a", broker=broker)
+        broker = StreamsBroker(url=server.url, heartbeat_timeout=250)
+        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(0.6))[0], actor_name="a", broker=broker)
         run_worker(broker)
     broker.get_actor("a").send()
     broker.join("default", timeout=5000)
