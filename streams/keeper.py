@@ -62,7 +62,6 @@ class Keeper:
         if self._thread is not None:
             return
         self._is_stopping = False
-        self._beat_at = 0.0  # the name was withdrawn when the last Worker stopped
         self._thread = Thread(target=self._run, name="task-keeper", daemon=True)
         self._thread.start()
 
