@@ -1,0 +1,190 @@
+"""The configuration: every default is a line of the shipped file, and what is wrong is named with its value."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cli.settings import SHIPPED, BadConfiguration, load
+from domain.events import Action
+from domain.instrument import Kind
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No word of ours in the environment."""
+    import os
+
+    for word in [word for word in os.environ if word.startswith("GAPLESS_")]:
+        monkeypatch.delenv(word)
+    return monkeypatch
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    text = SHIPPED.read_text(encoding="utf-8")
+    assert old in text
+    file = tmp_path / "mine.toml"
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return file
+
+
+def refusal(file: Path) -> str:
+    with pytest.raises(BadConfiguration) as refused:
+        load(file)
+    return str(refused.value)
+
+
+# ---------------------------------------------------------------- defaults
+
+
+def test_the_shipped_accounts_have_the_agreed_limits(bare: pytest.MonkeyPatch):
+    """Source: design, section 9."""
+    accounts = load(SHIPPED).accounts
+
+    assert {
+        "large": (5, Decimal(10000), Decimal(500), 10),
+        "tiny": (1, Decimal(2000), Decimal(100), 1),
+    } == {
+        name: (a.max_positions, a.max_exposure_usd, a.max_daily_loss_usd, a.max_contracts_per_order)
+        for name, a in accounts.items()
+    }
+
+
+def test_the_shipped_entry_rules_are_the_agreed_ones(bare: pytest.MonkeyPatch):
+    """Source: design, section 9."""
+    rules = load(SHIPPED).entry_rules()
+
+    assert frozenset((Action.BUY, kind) for kind in Kind) == rules.permitted
+    assert {"day_trade": Decimal("0.55"), "swing_trade": Decimal("0.45")} == rules.min_confidence
+    assert (300, 120, 900) == tuple(
+        span.total_seconds() for span in (rules.max_recommendation_age, rules.max_feed_age, rules.max_quote_age)
+    )
+    assert (Decimal(30), False) == (rules.max_spread_pct, rules.refuse_opposite_direction)
+    assert timedelta(minutes=15) == rules.no_entry_before_close
+    assert timedelta(minutes=90) == rules.no_entry_before_last_close
+
+
+def test_the_shipped_exit_policies_are_the_agreed_ones(bare: pytest.MonkeyPatch):
+    """Options of a day trade, and a stock of a swing trade, which may stay overnight. Source: design, section 9."""
+    option = load(SHIPPED).policy_of("day_trade", Kind.CALL)
+    stock = load(SHIPPED).policy_of("swing_trade", Kind.STOCK)
+
+    levels = (option.stop_pct, option.catastrophe_pct, option.target_pct)
+    assert (40, 50, 80) == levels
+    assert (30, 25) == (option.trail_arm_pct, option.trail_giveback_pct)
+    assert (30, 240, 5, 60) == tuple(
+        span.total_seconds() / 60 if span else None
+        for span in (option.min_hold, option.max_hold, option.flatten_before_close, option.close_before_expiry)
+    )
+    assert (2, 3, None, None, None) == (
+        stock.stop_pct,
+        stock.target_pct,
+        stock.trail_arm_pct,
+        stock.max_hold,
+        stock.flatten_before_close,
+    )
+
+
+def test_the_shipped_file_contradicts_nothing(bare: pytest.MonkeyPatch):
+    """What ships passes its own check."""
+    assert () == load(SHIPPED).contradictions()
+
+
+def test_a_position_of_an_unknown_strategy_is_left_as_an_adopted_one(bare: pytest.MonkeyPatch):
+    """Nobody's position is left without a policy."""
+    settings = load(SHIPPED)
+
+    assert settings.policy_of("adopted", Kind.PUT).max_hold == settings.policy_of("never heard of", Kind.PUT).max_hold
+
+
+# ---------------------------------------------------------------- what is wrong
+
+WRONG = {
+    "an unknown key": ("timeout_s = 5 ", "foo = 1\ntimeout_s = 5 ", "brokerage.foo: Extra inputs are not permitted"),
+    "a missing key": ("max_positions = 5", "# max_positions = 5", "accounts.large.max_positions: Field required"),
+    "a word for a number": ("max_positions = 5", 'max_positions = "five"', "was 'five'"),
+    "a float": ('min_confidence = "0.55"', "min_confidence = 0.55", 'write a decimal as text, such as "0.55"'),
+    "an absurd number": ("max_positions = 5", "max_positions = -1", "accounts.large.max_positions"),
+    "no dollars": ('max_daily_loss_usd = "500"', 'max_daily_loss_usd = "0"', "accounts.large.max_daily_loss_usd"),
+    "more than certain": ('min_confidence = "0.55"', 'min_confidence = "1.5"', "strategies.day_trade.min_confidence"),
+    "a pair that opens nothing": ("BUY CALL", "SELL CALL", "was 'SELL CALL'"),
+    "an account that is no name": ("[accounts.large]", "[accounts.LARGE-100K]", "LARGE-100K"),
+    "live without its second setting": ('mode = "paper"', 'mode = "alpaca-live"', "live_confirmed must say"),
+    "no policy for what others opened": ("[strategies.adopted]", "[strategies.other]", "strategies.adopted"),
+    "no TOML": ("[brokerage]", "[brokerage", "Expected"),
+    "everything for exits": ("reserved_for_exits = 60", "reserved_for_exits = 100", "must be under half"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_named(bare: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str, said: str):
+    """Key and value stand in one line."""
+    refused = refusal(changed(tmp_path, old, new))
+
+    assert said in refused
+    assert 1 == len(refused.splitlines())
+
+
+def test_a_file_that_is_not_there_is_named(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """Not a default in its place."""
+    assert "nowhere.toml: no such file" in refusal(tmp_path / "nowhere.toml")
+
+
+# ---------------------------------------------------------------- the environment
+
+
+def test_the_environment_outranks_the_file(bare: pytest.MonkeyPatch):
+    """One value, by its path."""
+    bare.setenv("GAPLESS_ACCOUNTS__LARGE__MAX_POSITIONS", "3")
+
+    assert 3 == load(SHIPPED).accounts["large"].max_positions
+
+
+def test_the_two_addresses_have_short_words(bare: pytest.MonkeyPatch):
+    """They are what everybody sets."""
+    bare.setenv("GAPLESS_REDIS_URL", "redis://here")
+
+    found = load(SHIPPED).servers.redis_url
+
+    assert found is not None
+    assert "redis://here" == found.get_secret_value()
+
+
+def test_a_secret_comes_from_a_file_and_is_never_shown(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """Not in a repr, which ends in logs."""
+    (tmp_path / "secret").write_text("s3cret\n")
+    bare.setenv("GAPLESS_ACCOUNTS__LARGE__SECRET_FILE", str(tmp_path / "secret"))
+
+    settings = load(SHIPPED)
+
+    assert "s3cret" == settings.accounts["large"].secret.get_secret_value()
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(bare: pytest.MonkeyPatch):
+    """An empty key would be another account."""
+    bare.setenv("GAPLESS_ACCOUNTS__LARGE__SECRET_FILE", "/nowhere/secret")
+
+    assert "GAPLESS_ACCOUNTS__LARGE__SECRET_FILE: cannot read '/nowhere/secret'" in refusal(SHIPPED)
+
+
+def test_an_unknown_word_of_ours_stops_the_start(bare: pytest.MonkeyPatch):
+    """A setting that nobody reads is not in force (R15: MODE instead of RUN_MODE)."""
+    with pytest.raises(BadConfiguration, match="GAPLESS_MODE: no such setting"):
+        load(SHIPPED, {"GAPLESS_MODE": "live"})
+
+
+# ---------------------------------------------------------------- the hash
+
+
+def test_the_hash_says_what_decides(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """A limit changes it, an address does not."""
+    shipped = load(SHIPPED).hash()
+    limit = load(changed(tmp_path, "max_positions = 5", "max_positions = 4")).hash()
+    place = load(changed(tmp_path, 'data_dir = ".gapless"', 'data_dir = "elsewhere"')).hash()
+
+    assert shipped != limit
+    assert shipped == place
