@@ -15,7 +15,7 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from paper import faults, ids
+from paper import faults, ids, openapi
 from paper.book import Account
 from paper.errors import ApiError, bad_body, data_error, forbidden, not_found, unauthorized
 from paper.faults import Fault, Faults
@@ -74,7 +74,7 @@ class Gate:
 
         @web.middleware
         async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if _is_handshake(request):
+            if _is_handshake(request) or request.path == openapi.PATH:
                 return await handler(request)
             self.requests += 1
             self.in_flight += 1
@@ -88,7 +88,10 @@ class Gate:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         number = self.requests
         family = "data" if request.path.startswith(_DATA_PATHS) else "trading"
-        body = request[_BODY] = _read(await request.read())
+        try:
+            body = request[_BODY] = _read(await request.read())
+        except web.HTTPRequestEntityTooLarge as error:
+            return _http_error(error)
         self._world.catch_up()
         name, _ = _credentials(request)
         fault = self.faults.take(request.method, request.path, body, name)
@@ -142,6 +145,8 @@ class Gate:
             if verdict.allowed:
                 _refuse_restricted(account, request)
                 response = cast("web.Response", await handler(request))
+                if request.method != "GET":
+                    self._world.touched(account)
             else:
                 response = reply(faults.rate_limited(family), 429)
         except ApiError as error:

@@ -109,7 +109,7 @@ class Registry:
         self._by_symbol[instrument.symbol] = self._by_id[instrument.asset_id] = instrument
         if isinstance(instrument, Stock):
             self.stocks = sorted([*self.stocks, instrument], key=lambda i: i.symbol)
-        else:
+        elif isinstance(instrument, Contract):
             self.contracts = sorted([*self.contracts, instrument], key=_chain_order)
         return instrument
 

@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from paper.book import Order
 from paper.instruments import Contract, Instrument, Registry, Stock
+from paper.order import Order
 
 _KIND, _VALUE = "$", "v"
 _SIMPLE: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {

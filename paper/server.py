@@ -8,17 +8,18 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from paper import openapi, tape, times
 from paper import options as command_line
-from paper import tape, times
 from paper.control import Control
 from paper.door import Door
 from paper.errors import DayFormatError, UsageError
 from paper.eventlog import EventLog
-from paper.gate import Gate
+from paper.gate import Gate, reply
 from paper.numbers import cents
 from paper.options import Options
 from paper.rest_data import DataApi
@@ -91,6 +92,8 @@ class Server:
                 web.get("/v1beta1/{feed}", options),
             ]
         )
+        described = openapi.describe(app.router.routes())
+        app.router.add_get(openapi.PATH, partial(_describe, described), allow_head=False)
         return app
 
     async def _pace(self) -> None:
@@ -143,6 +146,11 @@ class Server:
                 for session in world.calendar.recorded
             ],
         }
+
+
+async def _describe(described: dict[str, Any], _request: web.Request) -> web.Response:
+    """The description of the surface; the gate lets everybody read it."""
+    return reply(described)
 
 
 async def start(options: Options) -> tuple[Server, dict[str, Any]]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from paper import saving, times
-from paper.book import ZERO, Account, Order
+from paper.book import Account
 from paper.errors import UsageError
 from paper.eventlog import Event, EventLog
-from paper.exchange import Update
 from paper.options import AccountOption, Options
+from paper.order import ZERO, Order
 from paper.saving import Loader
+from paper.updates import Update
 from paper.world import World
 
 _VERSION = 1

@@ -45,6 +45,8 @@ def test_a_restart_forgets_nothing(tmp_path):
         paper.submit(symbol=PUT, side="sell", qty=1, type="limit", limit_price="0.40")
         paper.control("POST", "/book", account="tiny", do="open", symbol=STOCK, qty=-7, price=100)
         paper.control("POST", "/accounts", account="tiny", cash=123, suspended_by_user=True)
+        exits = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "90"}}
+        assert 200 == paper.submit(symbol=STOCK, side="buy", qty=2, order_class="bracket", **exits)[0]
         before = [told(paper, account) for account in ("large", "tiny")]
     with started(tmp_path) as paper:
         assert before == [told(paper, account) for account in ("large", "tiny")]
