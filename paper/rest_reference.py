@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from paper import times, wire, wire_reference
-from paper.book import Activity
+from paper.book import Activity, NonTrade
 from paper.errors import invalid, not_found
 from paper.gate import account_of, reply
 from paper.instruments import Contract, Stock
@@ -128,18 +128,27 @@ class ReferenceApi:
     # Activities
 
     async def activities(self, request: web.Request) -> web.Response:
+        """Executions and what happened without orders, by the time they are listed under."""
         query = Query(request.query)
         kinds = [request.match_info["type"]] if "type" in request.match_info else query.names("activity_types")
-        if query.choice("category", ("trade_activity", "non_trade_activity"), "trade_activity") != "trade_activity":
-            return reply([])
-        if kinds and "FILL" not in kinds:
-            return reply([])
+        category = query.choice("category", ("trade_activity", "non_trade_activity", ""), "")
         size = query.integer("page_size", _ACTIVITIES_MOST, 1, _ACTIVITIES_MOST)
-        chosen = list(filter(_activity_filter(query), account_of(request).activities))
+        account, is_wanted = account_of(request), _activity_filter(query)
+        listed: list[Activity | NonTrade] = []
+        if category != "non_trade_activity" and (not kinds or "FILL" in kinds):
+            listed += account.activities
+        if category != "trade_activity":
+            now = self._world.timeline.now
+            listed += [n for n in account.non_trades if n.at <= now and (not kinds or n.activity_type in kinds)]
+        chosen = sorted(filter(is_wanted, listed), key=lambda entry: entry.at)
         if query.choice("direction", ("desc", "asc"), "desc") == "desc":
             chosen.reverse()
         chosen = _after_activity(chosen, query.text("page_token"))
-        return reply([wire.activity(entry) for entry in chosen[:size]])
+        return reply([_shown(entry) for entry in chosen[:size]])
+
+
+def _shown(entry: Activity | NonTrade) -> wire.JSON:
+    return wire.activity(entry) if isinstance(entry, Activity) else wire.non_trade(entry)
 
 
 def contract_filter(query: Query) -> Callable[[Contract], bool]:
@@ -184,22 +193,23 @@ def after_token(contracts: list[Contract], query: Query) -> list[Contract]:
     return contracts[places[0] + 1 :]
 
 
-def _activity_filter(query: Query) -> Callable[[Activity], bool]:
+def _activity_filter(query: Query) -> Callable[[Activity | NonTrade], bool]:
     after, until, day = query.time("after"), query.time("until"), query.day("date")
     order_id = query.text("order_id")
 
-    def is_wanted(entry: Activity) -> bool:
+    def is_wanted(entry: Activity | NonTrade) -> bool:
+        happened = entry.day if isinstance(entry, NonTrade) else times.new_york_day(entry.at)
         return (
             (after is None or entry.at > after)
             and (until is None or entry.at < until)
-            and day in {None, times.new_york_day(entry.at)}
-            and order_id in {None, entry.order_id}
+            and day in {None, happened}
+            and (order_id is None or (isinstance(entry, Activity) and entry.order_id == order_id))
         )
 
     return is_wanted
 
 
-def _after_activity(entries: list[Activity], token: str | None) -> list[Activity]:
+def _after_activity(entries: list[Activity | NonTrade], token: str | None) -> list[Activity | NonTrade]:
     if token is None:
         return entries
     places = [index for index, entry in enumerate(entries) if entry.id == token]

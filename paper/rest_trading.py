@@ -5,7 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from aiohttp import web
 
-from paper import replacing, tickets, wire, wire_reference
+from paper import configuration, replacing, tickets, wire, wire_reference
 from paper.book import Account
 from paper.errors import ApiError, invalid, not_found
 from paper.gate import account_of, body_of, reply
@@ -30,6 +30,7 @@ class TradingApi:
         return [
             web.get("/v2/account", self.account),
             web.get("/v2/account/configurations", self.configuration),
+            web.patch("/v2/account/configurations", self.configure),
             web.post("/v2/orders", self.submit),
             web.get("/v2/orders", self.orders),
             web.delete("/v2/orders", self.cancel_all),
@@ -41,6 +42,8 @@ class TradingApi:
             web.delete("/v2/positions", self.close_all),
             web.get("/v2/positions/{symbol}", self.position),
             web.delete("/v2/positions/{symbol}", self.close),
+            web.post("/v2/positions/{symbol}/exercise", self.exercise),
+            web.post("/v2/positions/{symbol}/do-not-exercise", self.keep_from_exercise),
         ]
 
     async def account(self, request: web.Request) -> web.Response:
@@ -48,6 +51,13 @@ class TradingApi:
 
     async def configuration(self, request: web.Request) -> web.Response:
         return reply(wire_reference.configuration(account_of(request)))
+
+    async def configure(self, request: web.Request) -> web.Response:
+        account = account_of(request)
+        changes = configuration.read(body_of(request))
+        configuration.apply(account, changes)
+        self._world.account_changed(account, changes)
+        return reply(wire_reference.configuration(account))
 
     # Orders
 
@@ -136,6 +146,22 @@ class TradingApi:
             for order in account.open_orders():
                 self._cancel_one_of_all(account, order)
         return reply([self._close_one_of_all(account, symbol) for symbol in sorted(account.positions)], 207)
+
+    async def exercise(self, request: web.Request) -> web.Response:
+        self._world.settlement.exercise(account_of(request), self._long_option(request))
+        return web.Response()
+
+    async def keep_from_exercise(self, request: web.Request) -> web.Response:
+        self._world.settlement.keep_from_exercise(account_of(request), self._long_option(request))
+        return web.Response()
+
+    def _long_option(self, request: web.Request) -> Contract:
+        """The contract in the path, of which the account holds some. Raises: ApiError when it does not."""
+        wanted = request.match_info["symbol"]
+        found = self._world.registry.find(wanted)
+        if not isinstance(found, Contract) or account_of(request).held(found.symbol) <= 0:
+            raise not_found(f"long position not found: {wanted}")
+        return found
 
     def _close_one_of_all(self, account: Account, symbol: str) -> wire.JSON:
         try:

@@ -21,6 +21,7 @@ from paper.market import Market, Quote, Trade
 from paper.options import Options
 from paper.order import Order
 from paper.sessions import Calendar
+from paper.settlement import Settlement
 from paper.sockets import Message
 from paper.stream_faults import OPTION, STOCK
 from paper.tape import BrokerEvent, Day, Instant, QuoteRow, TradeRow
@@ -60,6 +61,14 @@ class World:
             lottery=Lottery(options.seed, options.partial_ratio),
             announce=self._announce,
             switches=options.switches,
+        )
+        self.settlement = Settlement(
+            exchange=self.exchange,
+            timeline=self.timeline,
+            calendar=self.calendar,
+            registry=self.registry,
+            market=self.market,
+            changed=self.book_changed,
         )
         for day in days:
             self._schedule(day)
@@ -147,9 +156,11 @@ class World:
     def _session_opens(self) -> None:
         self.journal.record("session_open")
         self.exchange.session_opens()
+        self.settlement.watch()
 
     def _session_closes(self) -> None:
         self.exchange.session_closes()
+        self.settlement.session_closes()
         self.journal.record("session_close")
 
     def _announce(self, update: Update) -> None:
@@ -167,6 +178,8 @@ class World:
         )
         for witness in self.witnesses:
             witness(update, payload["data"])
+        if update.execution is not None and update.execution.qty:
+            self.settlement.watch()
 
 
 def _journal(timeline: Timeline, path: Path | None, go_on: bool) -> Journal:
