@@ -53,8 +53,9 @@ ADOPT_EVERY_S: Final = 5.0
 MOMENT_MS: Final = 5000
 HEARTBEAT_EVERY: Final = timedelta(seconds=3)
 EACH_MOVE: Final = timedelta(seconds=1)
-#: How long a stop waits for handlers that are at work.
-STOP_MS: Final = 4000
+#: How long a stop waits for handlers and readers. dramatiq takes what has passed off this again for every thread that
+#: it joins, so a dozen readers that end together within a second need a dozen seconds here.
+STOP_MS: Final = 20_000
 
 
 class Delivered(NamedTuple):
