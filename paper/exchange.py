@@ -105,7 +105,7 @@ class Exchange(Floor):
         """
         old = self.accounts[made.account].orders[made.replaces or ""]
         was, filled = old.status, old.filled_qty
-        if not self.replace_delay:
+        if not self.replace_delay or was == "held":
             self._swap(old, made, was, filled)
             return
         old.status = "pending_replace"
@@ -235,9 +235,13 @@ class Exchange(Floor):
         """The replacement takes over, for what the old order has not filled meanwhile."""
         account = self.accounts[old.account]
         made.qty -= old.filled_qty - filled
-        if not old.is_open or made.qty <= 0:
+        if not old.is_open or made.qty <= 0 or self._is_claimed(account, old, made):
             made.status, made.failed_at, old.replaced_by = "rejected", self._timeline.now, None
+            old.status = was if old.status == "pending_replace" else old.status
+            if old.status == "new" and old.filled_qty:
+                old.status = "partially_filled"
             self._mirror(made)
+            self._mirror(old)
             self._tell(old, "order_replace_rejected")
             return
         old.status, old.replaced_at = "replaced", self._timeline.now
@@ -250,6 +254,13 @@ class Exchange(Floor):
         account.admit(made)
         self._tell(made, made.status)
         self.route(made)
+
+    def _is_claimed(self, account: Account, old: Order, made: Order) -> bool:
+        """Whether others have meanwhile claimed what a closing replacement would close."""
+        if made.opens or made.group_id is not None or old.status == "held":
+            return False
+        pairs = zip(old.legs, made.legs, strict=True) if made.is_combination else [(old, made)]
+        return any(new.left > account.available(new.symbol) + was.left for was, new in pairs if not new.opens)
 
     def _leave_opening_auction(self, order: Order) -> None:
         """What its session's first quote has not filled is not in the opening auction any more."""

@@ -6,12 +6,13 @@ from datetime import date, timedelta
 
 from aiohttp import web
 
-from paper import times, wire, wire_reference
+from paper import times, wire, wire_markets, wire_reference
 from paper.book import Activity, NonTrade
 from paper.errors import invalid, not_found
 from paper.gate import account_of, reply
 from paper.instruments import Contract, Stock
 from paper.query import Query
+from paper.sessions import Session
 from paper.world import World
 
 _CALENDAR_DAYS = 366
@@ -31,6 +32,8 @@ class ReferenceApi:
         return [
             web.get("/v2/clock", self.clock),
             web.get("/v2/calendar", self.calendar),
+            web.get("/v3/clock", self.market_clocks),
+            web.get("/v3/calendar/{market}", self.market_calendar),
             web.get("/v2/assets", self.assets),
             web.get("/v2/assets/{symbol}", self.asset),
             web.get("/v2/options/contracts", self.contracts),
@@ -43,14 +46,33 @@ class ReferenceApi:
         return reply(wire_reference.clock(self._world.timeline.now, self._world.calendar))
 
     async def calendar(self, request: web.Request) -> web.Response:
+        calendar = self._world.calendar
+        return reply([wire_reference.calendar_day(session, calendar) for session in self._sessions(request)])
+
+    async def market_clocks(self, request: web.Request) -> web.Response:
+        """The clocks of the markets asked for, or of all."""
+        names = Query(request.query).names("markets") or list(wire_markets.MARKETS)
+        found = [market for market in map(wire_markets.market_named, names) if market is not None]
+        if len(found) < len(names):
+            raise invalid("invalid markets")
+        now, calendar = self._world.timeline.now, self._world.calendar
+        return reply({"clocks": [wire_markets.clock(market, now, calendar) for market in found]})
+
+    async def market_calendar(self, request: web.Request) -> web.Response:
+        market = wire_markets.market_named(request.match_info["market"])
+        if market is None:
+            raise invalid("invalid market")
+        days = [wire_markets.day(market, session, self._world.calendar) for session in self._sessions(request)]
+        return reply({"market": market, "calendar": days})
+
+    def _sessions(self, request: web.Request) -> list[Session]:
+        """The trading days from start to end; a year from today unless asked otherwise."""
         query, today = Query(request.query), times.new_york_day(self._world.timeline.now)
         start = query.day("start") or today
         if start.year > times.LAST_YEAR:
             raise query.refuse("start")
         end = query.day("end") or start + timedelta(days=_CALENDAR_DAYS)
-        end = min(end, start + timedelta(days=10 * _CALENDAR_DAYS))
-        calendar = self._world.calendar
-        return reply([wire_reference.calendar_day(session, calendar) for session in calendar.between(start, end)])
+        return self._world.calendar.between(start, min(end, start + timedelta(days=10 * _CALENDAR_DAYS)))
 
     async def assets(self, request: web.Request) -> web.Response:
         query = Query(request.query)

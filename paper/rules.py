@@ -79,7 +79,11 @@ def _wash(order_id: str, reason: str) -> ApiError:
 
 
 def opens_one_side_only(ticket: Ticket, at: Situation) -> None:
-    intent = intent_of(ticket, at)
+    is_one_sided(intent_of(ticket, at), at)
+
+
+def is_one_sided(intent: str, at: Situation) -> None:
+    """Refuse an opening order while one of the other side could open too."""
     opening = {order.intent for order in at.others() if order.opens}
     if intent == "sell_to_open" and "buy_to_open" in opening:
         raise forbidden("cannot open a short sell while a long buy order is open")

@@ -12,7 +12,7 @@ from paper.errors import forbidden, unprocessable
 from paper.instruments import Contract, Registry
 from paper.numbers import decimals, is_whole, plain
 from paper.order import ZERO
-from paper.rules import mismatch, qty_is_free
+from paper.rules import is_one_sided, mismatch, qty_is_free
 from paper.rules_options import contract_takes
 from paper.situation import Situation, inferred_intent, qty_of
 from paper.tickets import LegTicket, Ticket
@@ -86,6 +86,7 @@ def _leg_fits(ticket: Ticket, leg: LegTicket, at: Situation) -> None:
         contract_takes(contract, inferred, at)
     if leg.intent != inferred:
         raise mismatch(inferred, leg.intent)
+    is_one_sided(inferred, at)
     if inferred.endswith("_to_close"):
         qty_is_free(leg.ratio * qty_of(ticket), at)
 

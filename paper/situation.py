@@ -49,18 +49,21 @@ class Situation:
         """What a closing order may close."""
         account, symbol = self.account, self.instrument.symbol
         old = self.replacing
-        if old is None or old.opens or not self._frees_quantity:
+        if old is None or not self._frees_quantity:
             return account.available(symbol)
-        return min(abs(account.held(symbol)), account.available(symbol) + old.left)
+        freed = sum((o.left for o in (old, *old.legs) if o.symbol == symbol and not o.opens and o.is_working), ZERO)
+        return min(abs(account.held(symbol)), account.available(symbol) + freed)
 
     @property
     def _frees_quantity(self) -> bool:
-        return self.instrument.asset_class != "us_option" or self.switches.replace_frees_option_qty
+        is_option, old = self.instrument.asset_class == "us_option", self.replacing
+        return not is_option or self.switches.replace_frees_option_qty or (old is not None and old.is_combination)
 
     def others(self) -> list[Order]:
         """The account's open orders in this instrument, without the one that is to be replaced."""
         orders = self.account.open_orders(self.instrument.symbol)
-        return [order for order in orders if order is not self.replacing]
+        old = self.replacing
+        return [order for order in orders if old is None or (order is not old and order.parent is not old)]
 
 
 def inferred_intent(side: str, held: Decimal) -> str:
