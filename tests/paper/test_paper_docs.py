@@ -11,6 +11,8 @@ import pytest
 from paper import book_faults, faults, stream_faults
 from tests.paper.days import CALL, STOCK
 
+PRICES = ("set", "gap", "script", "one_sided", "crossed", "halt", "resume", "stale", "live")
+BOOKS = ("open", "change", "assign", "exercise", "expire")
 PAGE = (Path(__file__).parents[2] / "docs" / "paper.md").read_text()
 
 
@@ -20,20 +22,17 @@ def blocks(kind):
 
 
 def examples():
-    """Every request to the control port that the page shows, in its order."""
+    """Every request to the control port that the page shows, in its order: method, path and body."""
     lines = [line for block in blocks("control") for line in block.splitlines()]
-    return [(line.split(" ", 2) + [""])[:3] for line in lines]
+    return [re.fullmatch(r"(\w+) (\S+) ?(.*)", line).groups() for line in lines]
 
 
 def test_every_documented_order_is_obeyed(paper):
     """One after the other, on one server."""
     paper.quote(CALL, "1.00", "1.10")
-    answers = [
-        (method, path, body, paper.control(method, path, **json.loads(body or "{}")))
-        for method, path, body in examples()
-    ]
+    answers = [(line, paper.control(line[0], line[1], **json.loads(line[2] or "{}"))) for line in examples()]
 
-    assert [] == [answer for answer in answers if answer[3][0] != 200]
+    assert [] == [answer for answer in answers if answer[1][0] != 200]
     assert len(answers) > 50
 
 
@@ -42,10 +41,7 @@ def test_every_fault_has_an_example():
     shown = {(path, json.loads(body)["do"]) for _, path, body in examples() if '"do"' in body}
     known = {("/faults", do) for do in (*faults.DEEDS, "refuse")}
     known |= {("/streams", do) for do in stream_faults.DEEDS}
-    known |= {
-        ("/prices", do) for do in ("set", "gap", "script", "one_sided", "crossed", "halt", "resume", "stale", "live")
-    }
-    known |= {("/book", do) for do in ("open", "change", "assign", "exercise", "expire")}
+    known |= {("/prices", do) for do in PRICES} | {("/book", do) for do in BOOKS}
 
     assert known == shown
     assert all(kind in PAGE for kind in book_faults.CLOSE_KINDS)
@@ -63,17 +59,13 @@ def test_the_curl_examples_run(paper):
     paper.bought(STOCK)
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     address = paper.said["rest"].removeprefix("http://")
-    shown = [
-        subprocess.run(
-            ["/bin/sh", "-c", line.replace("127.0.0.1:8000", address)],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout
-        for line in lines
-    ]
+    shown = [answered(line.replace("127.0.0.1:8000", address)) for line in lines]
 
     assert "ACTIVE" == json.loads(shown[0])["status"]
     assert [STOCK] == [order["symbol"] for order in json.loads(shown[1])]
     assert 3 == shown[2].count("data: ")
+
+
+def answered(line):
+    """What a command line prints."""
+    return subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=10, check=True).stdout

@@ -1,0 +1,166 @@
+"""What paper bears: orders accepted and quotes published to one subscriber, and the memory it takes.
+
+A server of its own gets 200 orders a second from one client while another reads 20,000 quotes a second, which a made
+day shows on the running clock. Prints one JSON object: rates asked for and reached, latencies of the
+orders in milliseconds, resident memory in MiB at the start, after a warm-up of a fifth of the time, and at the end.
+
+    python -m benchmarks.paper_load [--seconds 60] [--orders 200] [--quotes 20000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import requests
+from websockets.sync.client import connect
+
+KEYS = {"APCA-API-KEY-ID": "load", "APCA-API-SECRET-KEY": "paper"}
+PACKED = {"Content-Type": "application/msgpack"}
+DAY = "2026-02-03"
+CONTRACTS = [f"ACME260206C{strike:05d}000" for strike in range(100, 200)]
+#: Instants a second at which the market moves: each shows one quote for each of some contracts.
+INSTANTS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--quotes", type=int, default=20_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        day = write_day(Path(folder) / "day", given.quotes, given.seconds)
+        print(json.dumps(measure(day, given.seconds, given.orders, given.quotes)))
+
+
+def write_day(folder: Path, quotes: int, seconds: int) -> Path:
+    """A day whose first seconds show so many quotes a second; its memory is there from the start."""
+    folder.mkdir()
+    session = {"date": DAY, "open": f"{DAY}T14:30:00Z", "close": f"{DAY}T21:00:00Z", "early_close": False}
+    (folder / "session.json").write_text(json.dumps(session))
+    head = "symbol,underlying,type,strike,expiration,last_trading_day,style,multiplier,open_interest,quotes,trades"
+    rows = [f"{s},ACME,CALL,{int(s[-8:]) // 1000},2026-02-06,2026-02-06,american,100,1,0,0" for s in CONTRACTS]
+    (folder / "contracts.csv").write_text("\n".join([head, *rows]) + "\n")
+    _write(folder / "quotes.csv.gz", "ts,symbol,bid,ask,bid_size,ask_size,upd", _quotes(quotes, seconds + 5))
+    _write(folder / "underlying.csv.gz", "ts,symbol,bid,ask,pairs", [f"{DAY}T14:30:00.000Z,ACME,99.9,100.1,1"])
+    _write(folder / "trades.csv.gz", "ts,symbol,price,size,open,high,low", [])
+    return folder
+
+
+def _quotes(per_second: int, seconds: int) -> list[str]:
+    """Rows of quotes, evenly over the instants of each second."""
+    each = per_second // INSTANTS
+    rows = []
+    for instant in range(INSTANTS * seconds):
+        millis = instant * 1000 // INSTANTS
+        at = f"{DAY}T14:{30 + millis // 60_000:02d}:{millis // 1000 % 60:02d}.{millis % 1000:03d}Z"
+        for n in range(each):
+            symbol = CONTRACTS[(instant * each + n) % len(CONTRACTS)]
+            rows.append(f"{at},{symbol},1.{instant % 90:02d},1.{instant % 90 + 5:02d},10,10,ba")
+    return rows
+
+
+def _write(path: Path, head: str, rows: list[str]) -> None:
+    path.write_bytes(gzip.compress("\n".join([head, *rows, ""]).encode(), compresslevel=1))
+
+
+def measure(day: Path, seconds: int, orders: int, quotes: int) -> dict[str, Any]:
+    """Run the load against a server of its own."""
+    command = [sys.executable, "-m", "paper", "--data", str(day), "--speed", "0", "--rate-limit", "1000000"]
+    command += ["--account", "load=1000000000", "--die-with-parent"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            said = json.loads(server.stdout.readline()) if server.stdout else {}
+            return _loaded(said, server.pid, seconds, orders, quotes)
+        finally:
+            server.terminate()
+
+
+def _loaded(said: dict[str, Any], pid: int, seconds: int, orders: int, quotes: int) -> dict[str, Any]:
+    reader = Reader(said["option_stream"])
+    memory = [resident_mib(pid)]
+    requests.post(said["control"] + "/clock", json={"speed": 1}, timeout=10).raise_for_status()
+    began = time.monotonic()
+    warmed = threading.Timer(seconds / 5, lambda: memory.append(resident_mib(pid)))
+    warmed.start()
+    latencies = submit(said["rest"], orders, seconds)
+    took = time.monotonic() - began
+    received = reader.received
+    memory.append(resident_mib(pid))
+    reader.close()
+    latencies.sort()
+    return {
+        "seconds": round(took, 1),
+        "orders": {"asked_per_s": orders, "accepted_per_s": round(len(latencies) / took, 1)}
+        | {f"p{p}_ms": round(latencies[int(len(latencies) * p / 100)] * 1000, 2) for p in (50, 99)},
+        "quotes": {"asked_per_s": quotes, "received_per_s": round(received / took)},
+        "memory_mib": dict(zip(("start", "warm", "end"), memory, strict=True)),
+    }
+
+
+def submit(url: str, per_second: int, seconds: int) -> list[float]:
+    """POST limit orders that rest or fill, at a steady pace; return how long each acceptance took, seconds."""
+    taken = []
+    with closing(requests.Session()) as session:
+        began = time.monotonic()
+        for n in range(per_second * seconds):
+            time.sleep(max(0.0, began + n / per_second - time.monotonic()))
+            order = {"symbol": CONTRACTS[n % 50], "side": "buy", "qty": 1, "type": "limit", "time_in_force": "day"}
+            order |= {"limit_price": "2.50", "client_order_id": f"load-{n}"}
+            asked = time.monotonic()
+            if session.post(url + "/v2/orders", json=order, headers=KEYS, timeout=30).status_code == 200:
+                taken.append(time.monotonic() - asked)
+            if asked - began > seconds:
+                break
+    return taken
+
+
+class Reader:
+    """One subscriber to all contracts, in a thread; *received* counts its quotes."""
+
+    def __init__(self, url: str) -> None:
+        self.received = 0
+        self._socket = connect(url, compression=None, additional_headers=PACKED).__enter__()
+        for message in (
+            {"action": "auth", "key": "load", "secret": "paper"},
+            {"action": "subscribe", "quotes": CONTRACTS},
+        ):
+            self._socket.recv(10)
+            self._socket.send(msgpack.packb(message))
+        self._socket.recv(10)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        """Count by the arrays' lengths: decoding would measure this client."""
+        for frame in self._socket:
+            unpacker = msgpack.Unpacker()
+            unpacker.feed(frame)
+            self.received += unpacker.read_array_header()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._thread.join(5)
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process, MiB (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    raise ProcessLookupError(pid)
+
+
+if __name__ == "__main__":
+    main()
