@@ -88,6 +88,13 @@ def test_the_shipped_exit_policies_are_the_agreed_ones(bare: pytest.MonkeyPatch)
     )
 
 
+def test_every_shipped_line_says_what_it_is():
+    """A default without its unit is a guess."""
+    lines = [line for line in SHIPPED.read_text(encoding="utf-8").splitlines() if "=" in line]
+
+    assert [] == [line for line in lines if "#" not in line]
+
+
 def test_the_shipped_file_contradicts_nothing(bare: pytest.MonkeyPatch):
     """What ships passes its own check."""
     assert () == load(SHIPPED).contradictions()
