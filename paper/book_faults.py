@@ -69,19 +69,19 @@ class BookFaults:
     def _assign(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Short contracts are assigned: they go, and shares change hands at the strike."""
         contract, qty = self._options(account, symbol, order, sign=-1)
-        self._deliver(account, contract, -qty, qty if contract.kind == "put" else -qty)
+        self._world.settlement.force_assignment(account, contract, qty)
 
     def _exercise(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Long contracts are exercised: they go, and shares change hands at the strike."""
         contract, qty = self._options(account, symbol, order, sign=1)
-        self._deliver(account, contract, qty, qty if contract.kind == "call" else -qty)
+        self._world.settlement.force_exercise(account, contract, qty)
 
     def _expire(self, account: Account, symbol: str, _order: dict[str, Any]) -> None:
         """Contracts expire worthless: the whole position goes."""
         position = account.positions.get(symbol)
         if position is None or not isinstance(position.instrument, Contract):
             raise BadOrder(f"{account.name} holds no contract {symbol}")
-        self._put(account, symbol, Decimal(0), Decimal(0))
+        self._world.settlement.force_expiry(account, position.instrument)
 
     def _options(self, account: Account, symbol: str, order: dict[str, Any], sign: int) -> tuple[Contract, Decimal]:
         """The contract and how many of the position's to take away."""
@@ -90,24 +90,6 @@ class BookFaults:
         if not isinstance(instrument, Contract) or not 0 < qty <= held:
             raise BadOrder(f"{account.name} has no {plain(qty)} of {symbol} to take")
         return instrument, qty
-
-    def _deliver(self, account: Account, contract: Contract, leaving: Decimal, lots: Decimal) -> None:
-        """Take contracts away and move shares: positive *lots* come in and are paid for."""
-        shares = lots * contract.multiplier
-        self._move(account, contract.symbol, -leaving, Decimal(0))
-        self._move(account, contract.underlying, shares, contract.strike)
-        account.cash -= shares * contract.strike
-        self._world.book_changed(account, contract.underlying, "delivery")
-
-    def _move(self, account: Account, symbol: str, change: Decimal, price: Decimal) -> None:
-        """Add a signed quantity; what crosses zero is a new position at *price*."""
-        held = account.held(symbol)
-        if held * (held + change) < 0 or not held + change:
-            self._put(account, symbol, held + change, price)
-            return
-        self._cancel_claims(account, symbol, abs(held + change))
-        position = account.positions.setdefault(symbol, Position(self._world.registry.known(symbol)))
-        position.apply(change, price)
 
     def _put(self, account: Account, symbol: str, qty: Decimal, price: Decimal) -> None:
         """Make the position so large, at an average price; closing orders it can no longer serve are canceled."""

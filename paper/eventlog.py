@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from paper import ids, times
-from paper.book import Account
+from paper.book import Account, NonTrade
 from paper.numbers import plain
 from paper.updates import Update
 
@@ -35,6 +35,7 @@ class EventLog:
     def __init__(self, accounts: dict[str, Account]) -> None:
         self._accounts = accounts
         self._events: dict[tuple[str, str], deque[Event]] = defaultdict(lambda: deque(maxlen=_KEPT))
+        self._looked: dict[str, int] = defaultdict(int)
         self._news = asyncio.Event()
         self.keep: Callable[[Event], None] = lambda _event: None
 
@@ -49,6 +50,18 @@ class EventLog:
             self._add(
                 Event(account.name, ACTIVITIES, event_id, update.at, json.dumps(_fill(account, update, event_id)))
             )
+
+    def look(self, account: Account, now: datetime) -> None:
+        """An account changed without an order: what happened to its options is an activity, told at once."""
+        for entry in account.non_trades[self._looked[account.name] :]:
+            event_id = ids.event_id(now, "non trade", account.name, entry.id)
+            shown = {"event_id": event_id, "at": times.nanos(now), "account_id": account.id, "ref_id": entry.id}
+            self._add(Event(account.name, ACTIVITIES, event_id, now, json.dumps(shown | _non_trade(entry))))
+        self.skip(account)
+
+    def skip(self, account: Account) -> None:
+        """What happened to an account's options so far has been told."""
+        self._looked[account.name] = len(account.non_trades)
 
     def restore(self, event: Event) -> None:
         """Take back an event of an earlier run."""
@@ -75,6 +88,19 @@ class EventLog:
         self.restore(event)
         self.keep(event)
         self.wake()
+
+
+def _non_trade(entry: NonTrade) -> dict[str, Any]:
+    return {
+        "activity_type": entry.activity_type,
+        "status": "executed",
+        "symbol": entry.symbol,
+        "qty": plain(entry.qty),
+        "price": plain(entry.price) if entry.price is not None else None,
+        "net_amount": plain(entry.net_amount),
+        "currency": "USD",
+        "details": {"description": entry.description, "group_id": entry.group_id, "date": entry.day.isoformat()},
+    }
 
 
 def _fill(account: Account, update: Update, event_id: str) -> dict[str, Any]:

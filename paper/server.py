@@ -15,6 +15,7 @@ from aiohttp import web
 
 from paper import openapi, tape, times
 from paper import options as command_line
+from paper.book import Account
 from paper.control import Control
 from paper.door import Door
 from paper.errors import DayFormatError, UsageError
@@ -50,7 +51,7 @@ class Server:
         world.witnesses.append(self._log.witness)
         if state is not None:
             state.restore(world, self._log)
-            world.touched = state.touch
+        world.touched = self._touched
         keys = Keys(world.accounts)
         self._gate = Gate(world, keys, self._settle)
         self._keys = keys
@@ -107,6 +108,12 @@ class Server:
                 await asyncio.wait_for(self._changed.wait(), wait)
             self.world.catch_up()
             self._save()
+
+    def _touched(self, account: Account) -> None:
+        """An account changed without an order."""
+        self._log.look(account, self.world.timeline.now)
+        if self._state is not None:
+            self._state.touch(account)
 
     def _settle(self) -> None:
         """Something may have changed: keep it, and let the pacer look at its queue."""

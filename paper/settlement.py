@@ -75,6 +75,20 @@ class Settlement:
         account.keeps_from_exercise.add(contract.symbol)
         self._changed(account, contract.symbol, "do not exercise")
 
+    # By order of the control port
+
+    def force_exercise(self, account: Account, contract: Contract, qty: Decimal) -> None:
+        """Exercise so many of a long position, whether it can be paid for or not."""
+        self._exercise(account, contract, qty)
+
+    def force_assignment(self, account: Account, contract: Contract, qty: Decimal) -> None:
+        """Assign so many of a short position."""
+        self._assign(account, contract, qty)
+
+    def force_expiry(self, account: Account, contract: Contract) -> None:
+        """Let a whole position expire worthless."""
+        self._expire(account, contract)
+
     # By the day
 
     def watch(self) -> None:
@@ -132,17 +146,7 @@ class Settlement:
             exercised = self._exercisable(account, contract, qty)
             if exercised:
                 self._exercise(account, contract, exercised)
-        left = account.held(contract.symbol)
-        if left:
-            self._move(
-                account,
-                contract,
-                -left,
-                ZERO,
-                "OPEXP",
-                "Option Expiry",
-                ids.make("expiry", account.name, contract.symbol),
-            )
+        self._expire(account, contract)
         account.keeps_from_exercise.discard(contract.symbol)
 
     # Inside
@@ -160,6 +164,12 @@ class Settlement:
         closing = max(ZERO, -shares) // contract.multiplier
         paid = max(ZERO, account.buying_power()) // (contract.strike * contract.multiplier)
         return min(qty, closing + paid)
+
+    def _expire(self, account: Account, contract: Contract) -> None:
+        left = account.held(contract.symbol)
+        if left:
+            group = ids.make("expiry", account.name, contract.symbol)
+            self._move(account, contract, -left, ZERO, "OPEXP", "Option Expiry", group)
 
     def _exercise(self, account: Account, contract: Contract, qty: Decimal) -> None:
         sign = 1 if contract.kind == "call" else -1

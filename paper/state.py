@@ -75,6 +75,7 @@ class State:
         for name, account in world.accounts.items():
             self._restore_account(account, loader)
             self._activities[name] = len(account.activities)
+            log.skip(account)
         for kind in self._db.execute("SELECT DISTINCT account, kind FROM event").fetchall():
             self._restore_events(log, *kind)
         self._world = world
@@ -182,3 +183,4 @@ class State:
         for order in orders:
             if order.is_open:
                 world.exchange.release(order.id)
+        world.settlement.watch()

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from tests.paper.days import CALL, PUT, STOCK
+from tests.paper.test_paper_events import ACTIVITIES, past
 from tests.paper.wires import LISTEN, OLD_KEYS, received, silent, trade_stream
 
 KEYS = {"APCA-API-KEY-ID": "large", "APCA-API-SECRET-KEY": "paper"}
@@ -241,6 +242,11 @@ def test_a_short_put_is_assigned(paper):
     [shares] = paper.get("/v2/positions")
     assert (STOCK, "200", "100") == (shares["symbol"], shares["qty"], shares["avg_entry_price"])
     assert "80000" == paper.get("/v2/account")["cash"]
+    told = past(paper, ACTIVITIES, since="2026-02-03", until="2026-02-03T14:31:00Z")
+    assert [("OPASN", "2"), ("OPTRD", "200")] == [(event["activity_type"], event["qty"]) for _, event in told]
+    assert [] == paper.get("/v2/account/activities")
+    paper.to("12:00:00", "2026-02-04")
+    assert {"OPASN", "OPTRD"} == {entry["activity_type"] for entry in paper.get("/v2/account/activities")}
 
 
 def test_a_long_call_is_exercised_and_another_expires(paper):
