@@ -115,17 +115,20 @@ class Control:
     # The market and the book
 
     async def fills(self, request: web.Request) -> web.Response:
-        """Hold or release fills, delay them."""
+        """Hold or release fills, delay them, and let replacements stay pending."""
         order, exchange = await words.body(request), self._world.exchange
         self._world.catch_up()
         if "delay_s" in order:
             exchange.delay = timedelta(seconds=words.amount(order, "delay_s", _LONGEST_DELAY_S))
+        if "replace_delay_s" in order:
+            exchange.replace_delay = timedelta(seconds=words.amount(order, "replace_delay_s", _LONGEST_DELAY_S))
         if "hold" in order:
             if not isinstance(order["hold"], bool):
                 raise BadOrder("hold must be true or false")
             exchange.hold_fills(order["hold"])
         await self._world.hub.flush()
-        return reply({"hold": exchange.holding, "delay_s": exchange.delay.total_seconds()})
+        delays = {"delay_s": exchange.delay, "replace_delay_s": exchange.replace_delay}
+        return reply({"hold": exchange.holding} | {name: delay.total_seconds() for name, delay in delays.items()})
 
     async def quote(self, request: web.Request) -> web.Response:
         """Show a quote now; a side that is null is missing."""

@@ -100,6 +100,9 @@ def _many(name: str) -> dict[int, Schema | None]:
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v2/account"): Operation(summary="The account", replies=_one("Account")),
     ("GET", "/v2/account/configurations"): Operation(summary="Its settings", replies=_one("Configuration")),
+    ("PATCH", "/v2/account/configurations"): Operation(
+        summary="Choose settings", body="ConfigurationChange", replies=_one("Configuration")
+    ),
     ("GET", "/v2/account/activities"): Operation(
         summary="What happened in the account",
         query=_ACTIVITY_FILTERS | {"activity_types": TEXT, "category": choice("trade_activity", "non_trade_activity")},
@@ -124,6 +127,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v2/positions/{symbol}"): Operation(summary="A position", replies=_one("Position")),
     ("DELETE", "/v2/positions/{symbol}"): Operation(
         summary="Close a position", query={"qty": QUANTITY, "percentage": QUANTITY}, replies=_one("Order")
+    ),
+    ("POST", "/v2/positions/{symbol}/exercise"): Operation(summary="Exercise a long option", replies={200: None}),
+    ("POST", "/v2/positions/{symbol}/do-not-exercise"): Operation(
+        summary="Let a long option expire", replies={200: None}
+    ),
+    ("GET", "/v3/clock"): Operation(
+        summary="The clocks of markets",
+        query={"markets": TEXT},
+        replies={200: shape({"clocks": listed({"type": "object"})})},
+    ),
+    ("GET", "/v3/calendar/{market}"): Operation(
+        summary="Trading days of a market",
+        query={"start": DAY, "end": DAY},
+        replies={200: shape({"market": {"type": "object"}, "calendar": listed({"type": "object"})})},
     ),
     ("GET", "/v2/clock"): Operation(summary="The market's clock", replies=_one("Clock")),
     ("GET", "/v2/calendar"): Operation(

@@ -124,6 +124,11 @@ SCHEMAS: dict[str, Schema] = {
     "Position": _POSITION,
     "Account": _ACCOUNT,
     "Configuration": shape({"suspend_trade": FLAG, "no_shorting": FLAG, "max_options_trading_level": nullable(WHOLE)}),
+    "ConfigurationChange": shape(
+        {},
+        _named(FLAG, "suspend_trade no_shorting fractional_trading disable_overnight_trading ptp_no_exception_entry")
+        | {"max_options_trading_level": WHOLE, "trade_confirm_email": TEXT, "max_margin_multiplier": TEXT},
+    ),
     "Activity": shape({"activity_type": TEXT, "id": TEXT}, {"qty": AMOUNT, "symbol": TEXT}),
     "Clock": shape({"timestamp": MOMENT, "is_open": FLAG, "next_open": MOMENT, "next_close": MOMENT}),
     "CalendarDay": shape({"date": DAY} | _named(TEXT, "open close session_open session_close settlement_date")),

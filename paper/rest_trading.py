@@ -221,6 +221,8 @@ def _is_named(order: Order, symbols: list[str], classes: list[str]) -> bool:
 def _page(orders: list[Order], account: Account, query: Query) -> list[Order]:
     """Cut the list before or after an order, which is not in it itself."""
     before, after = query.text("before_order_id"), query.text("after_order_id")
+    if (before or after) and (query.text("after") or query.text("until")):
+        raise invalid("before_order_id and after_order_id cannot be combined with after and until")
     if before is not None:
         orders = [o for o in orders if o.turn < _order(account, before).turn]
     if after is not None:

@@ -180,6 +180,7 @@ class State:
         orders = [order for account in world.accounts.values() for order in account.open_orders()]
         if any(order.expires_at <= now for order in orders):
             world.exchange.session_closes()
+        world.settlement.watch()
         for order in orders:
             if order.is_open:
                 world.exchange.release(order.id)

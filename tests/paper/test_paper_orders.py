@@ -395,3 +395,13 @@ def test_a_malformed_query_is_refused(paper, name, value):
     answer = paper.call("GET", "/v2/orders", params={name: value})
 
     assert (422, {"code": 40010001, "message": f"invalid {name}"}) == answer
+
+
+def test_a_list_is_paged_by_order_or_by_time(paper):
+    """Both at once are refused."""
+    order = paper.bought(CALL)
+
+    answer = paper.call("GET", "/v2/orders", params={"before_order_id": order["id"], "until": "2026-02-03"})
+
+    message = "before_order_id and after_order_id cannot be combined with after and until"
+    assert (422, {"code": 40010001, "message": message}) == answer

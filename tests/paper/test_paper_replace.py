@@ -1,7 +1,5 @@
 """PATCH of an order: the replacement, its refusals, and the race that the old order may win."""
 
-from datetime import timedelta
-
 import pytest
 
 from tests.paper.days import CALL, STOCK
@@ -129,7 +127,7 @@ def test_a_closing_option_order_holds_its_quantity_against_its_replacement(a_pap
 
 
 def delay_replacements(paper, seconds):
-    paper.server.world.exchange.replace_delay = timedelta(seconds=seconds)
+    assert 200 == paper.control("POST", "/fills", replace_delay_s=seconds)[0]
 
 
 def test_a_pending_replacement_may_lose_against_a_fill(paper):
