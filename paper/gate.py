@@ -91,7 +91,10 @@ class Gate:
         try:
             body = request[_BODY] = _read(await request.read())
         except web.HTTPRequestEntityTooLarge as error:
-            return _http_error(error)
+            request[_BODY] = _UNREADABLE
+            response = _http_error(error)
+            self._write_down(number, request, response, None, None)
+            return response
         self._world.catch_up()
         name, _ = _credentials(request)
         fault = self.faults.take(request.method, request.path, body, name)

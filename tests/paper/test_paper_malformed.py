@@ -54,6 +54,14 @@ def test_a_body_that_is_no_order_is_refused(paper, method, path, body):
     assert is_refusal(raw(paper, body, path, method))
 
 
+def test_a_refused_megabyte_is_written_down(paper):
+    """Without its body."""
+    raw(paper, b"x" * (1024 * 1024 + 1))
+    entry = paper.control("GET", "/journal")[1]["entries"][-1]
+
+    assert ("request", 413, "unreadable") == (entry["kind"], entry["status"], entry["body"])
+
+
 ODD = (None, True, -1, 0, "", "x", [], {}, [1], {"a": 1}, 1e308, "1" * 400, 10**40, "\u0000")
 FIELDS = ("symbol", "side", "type", "time_in_force", "qty", "limit_price", "position_intent", "client_order_id")
 
