@@ -4,27 +4,27 @@ A request is checked by `rules`, drafted by `drafting` and taken into the book; 
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from paper import drafting, replacing, rules, rules_combinations, valuation
 from paper.book import Account
 from paper.errors import ApiError, invalid, unprocessable
-from paper.floor import Floor
 from paper.instruments import Contract, Instrument, Registry, is_occ
 from paper.lottery import Lottery
 from paper.market import Market
 from paper.order import Order
 from paper.sessions import Calendar
 from paper.situation import Situation
+from paper.succession import Succession
 from paper.switches import Switches
 from paper.tickets import Ticket, closing_ticket
-from paper.timeline import Rank, Timeline
+from paper.timeline import Timeline
 from paper.times import new_york_day
 from paper.updates import Update
 
 
-class Exchange(Floor):
+class Exchange(Succession):
     """All accounts' orders against one market."""
 
     def __init__(
@@ -47,8 +47,6 @@ class Exchange(Floor):
             lottery=lottery,
             announce=announce,
         )
-        #: How long a replacement stays pending; meanwhile a fill of the old order wins.
-        self.replace_delay = timedelta(0)
         self.switches = switches
         self._registry = registry
 
@@ -66,11 +64,6 @@ class Exchange(Floor):
             self._draw(part)
         self._book(account, order)
         return order
-
-    def route(self, order: Order) -> None:
-        """Bring an accepted order to the market, if it is open."""
-        if order.status == "pending_new":
-            self._activate(order)
 
     def cancel(self, account: Account, order: Order) -> None:
         """End an order and its group. Raises: ApiError when it has ended already."""
@@ -97,22 +90,6 @@ class Exchange(Floor):
         made.status = self._first_status()
         account.announce(made)
         return made
-
-    def settle_replacement(self, made: Order) -> None:
-        """Let a replacement take its predecessor's place, at once or after the delay that was asked for.
-
-        While it is pending the old order may fill; then it has won, and the replacement is rejected.
-        """
-        old = self.accounts[made.account].orders[made.replaces or ""]
-        was, filled = old.status, old.filled_qty
-        if not self.replace_delay or was == "held":
-            self._swap(old, made, was, filled)
-            return
-        old.status = "pending_replace"
-        self._mirror(old)
-        self._tell(old, "pending_replace")
-        due = self._timeline.now + self.replace_delay
-        self._timeline.schedule(due, Rank.ORDER, lambda: self._swap(old, made, was, filled))
 
     # Events of the market and of the day
 
@@ -230,37 +207,6 @@ class Exchange(Floor):
         made.intent, made.order_class = order.intent, order.order_class
         made.group_id, made.group_role = order.group_id, order.group_role
         return made
-
-    def _swap(self, old: Order, made: Order, was: str, filled: Decimal) -> None:
-        """The replacement takes over, for what the old order has not filled meanwhile."""
-        account = self.accounts[old.account]
-        made.qty -= old.filled_qty - filled
-        if not old.is_open or made.qty <= 0 or self._is_claimed(account, old, made):
-            made.status, made.failed_at, old.replaced_by = "rejected", self._timeline.now, None
-            old.status = was if old.status == "pending_replace" else old.status
-            if old.status == "new" and old.filled_qty:
-                old.status = "partially_filled"
-            self._mirror(made)
-            self._mirror(old)
-            self._tell(old, "order_replace_rejected")
-            return
-        old.status, old.replaced_at = "replaced", self._timeline.now
-        self._mirror(old)
-        self._close_book(account, old)
-        self._tell(old, "replaced")
-        made.take_place_of(old)
-        made.status = "held" if was == "held" else self._first_status()
-        self._mirror(made)
-        account.admit(made)
-        self._tell(made, made.status)
-        self.route(made)
-
-    def _is_claimed(self, account: Account, old: Order, made: Order) -> bool:
-        """Whether others have meanwhile claimed what a closing replacement would close."""
-        if made.opens or made.group_id is not None or old.status == "held":
-            return False
-        pairs = zip(old.legs, made.legs, strict=True) if made.is_combination else [(old, made)]
-        return any(new.left > account.available(new.symbol) + was.left for was, new in pairs if not new.opens)
 
     def _leave_opening_auction(self, order: Order) -> None:
         """What its session's first quote has not filled is not in the opening auction any more."""

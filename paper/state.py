@@ -115,8 +115,13 @@ class State:
 
     def _note(self, update: Update, _data: Mapping[str, Any]) -> None:
         self._note_order(update.order)
-        if self._world is not None:
-            self.touch(self._world.accounts[update.order.account])
+        if self._world is None:
+            return
+        account = self._world.accounts[update.order.account]
+        self.touch(account)
+        successor = account.orders.get(update.order.replaced_by or "")
+        if successor is not None:
+            self._note_order(successor)
 
     def _note_order(self, order: Order) -> None:
         self._orders[order.id] = order
@@ -180,7 +185,7 @@ class State:
         orders = [order for account in world.accounts.values() for order in account.open_orders()]
         if any(order.expires_at <= now for order in orders):
             world.exchange.session_closes()
-        world.settlement.watch()
+        world.exchange.abandon_replacements()
         for order in orders:
             if order.is_open:
                 world.exchange.release(order.id)

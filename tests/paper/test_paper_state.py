@@ -167,3 +167,19 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path, after):
     assert sum(signed) == held
     assert 100_000 - sum(q * Decimal(f["price"]) * 100 for q, f in zip(signed, fills, strict=True)) == cash
     assert "ok" == sqlite3.connect(tmp_path / "state.db").execute("PRAGMA integrity_check").fetchone()[0]
+
+
+def test_a_pending_replacement_is_refused_by_a_restart(tmp_path):
+    """The old order goes on, the replacement is rejected: a client finds both."""
+    folder = write_day(tmp_path / "day")
+    with started(tmp_path, folder) as paper:
+        paper.to("14:31:00")
+        paper.control("POST", "/fills", replace_delay_s=60)
+        _, old = paper.submit(symbol=CALL, side="buy", type="limit", limit_price="0.50")
+        _, new = paper.call("PATCH", f"/v2/orders/{old['id']}", json={"limit_price": "0.60"})
+    with started(tmp_path, folder) as paper:
+        shown = [paper.get(f"/v2/orders/{order['id']}") for order in (old, new)]
+        power = paper.get("/v2/account")["buying_power"]
+
+    assert [("new", None), ("rejected", None)] == [(order["status"], order["replaced_by"]) for order in shown]
+    assert "99950" == power
