@@ -210,10 +210,10 @@ class Exchange(Succession):
 
     def _leave_opening_auction(self, order: Order) -> None:
         """What its session's first quote has not filled is not in the opening auction any more."""
-        session, quote = self._session_for(order), self._market.quotes.get(order.symbol)
-        if order.time_in_force != "opg" or session is None or quote is None or order.id in self._delayed:
+        if order.time_in_force != "opg" or order.id in self._delayed:
             return
-        if quote.at >= session.open:
+        session, quote = self._session_for(order), self._market.quotes.get(order.symbol)
+        if session is not None and quote is not None and quote.at >= session.open:
             self._cancel(order)
 
     def _hold_closing_auction(self) -> None:

@@ -203,11 +203,16 @@ def _order_filter(query: Query) -> Callable[[Order], bool]:
             and (after is None or order.submitted_at > after)
             and (until is None or order.submitted_at < until)
             and side in {None, order.side}
-            and (not classes or order.instrument.asset_class in classes)
-            and (not symbols or _is_named(order, symbols, classes))
+            and (not classes or any(part.instrument.asset_class in classes for part in _traded(order)))
+            and (not symbols or any(_is_named(part, symbols, classes) for part in _traded(order)))
         )
 
     return is_asked_for
+
+
+def _traded(order: Order) -> list[Order]:
+    """What an order is listed by: itself, or the legs of a multi-leg order, which has no symbol of its own."""
+    return order.legs if order.is_combination else [order]
 
 
 def _is_named(order: Order, symbols: list[str], classes: list[str]) -> bool:

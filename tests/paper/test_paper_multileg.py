@@ -214,3 +214,22 @@ def test_a_combination_waits_for_the_open(spreads):
     expired = spreads.get(f"/v2/orders/{new['id']}")
     assert ["expired"] * 3 == [part["status"] for part in (expired, *expired["legs"])]
     assert 2 == len([o for o in spreads.get("/v2/orders", status="all") if o["status"] in {"expired", "replaced"}])
+
+
+def test_a_combination_is_listed_by_its_legs(spreads):
+    """By class, by a leg's symbol, or by the underlying; its legs are no rows of their own."""
+    _, made = combine(spreads, DEBIT, type="limit", limit_price="0.10")
+
+    filters = ({}, {"asset_class": "us_option"}, {"symbols": HIGH_CALL}, {"asset_class": "us_option", "symbols": STOCK})
+    assert [[made["id"]]] * 4 == [[order["id"] for order in spreads.get("/v2/orders", **f)] for f in filters]
+    assert [] == spreads.get("/v2/orders", asset_class="us_equity")
+    assert [] == spreads.get("/v2/orders", symbols=PUT)
+
+
+def test_a_leg_of_the_other_side_is_refused(spreads):
+    """While an order could open a long in a contract, no combination opens a short in it, nor the other way round."""
+    spreads.submit(symbol=HIGH_CALL, side="buy", type="limit", limit_price="0.50")
+
+    answer = combine(spreads, DEBIT)
+
+    assert (403, "cannot open a short sell while a long buy order is open") == (answer[0], answer[1]["message"])

@@ -160,3 +160,17 @@ def test_a_pending_replacement_takes_over_when_nothing_fills(paper):
 
     assert "99800" == meanwhile
     assert ["replaced", "new"] == [paper.get(f"/v2/orders/{order['id']}")["status"] for order in (old, new)]
+
+
+def test_a_pending_replacement_sees_what_others_claim(paper):
+    """Four shares, one in the old order, the change asks for four: another close of three meanwhile wins."""
+    paper.bought(STOCK, 4)
+    delay_replacements(paper, 5)
+    old = resting(paper, side="sell", qty=1, limit_price="200")
+    _, new = patch(paper, old, qty="4")
+    resting(paper, side="sell", qty=3, limit_price="201")
+    paper.to("14:31:06")
+
+    assert ["new", "rejected"] == [paper.get(f"/v2/orders/{order['id']}")["status"] for order in (old, new)]
+    assert "order_replace_rejected" == paper.events()[-1][1]
+    assert "0" == paper.get(f"/v2/positions/{STOCK}")["qty_available"]
