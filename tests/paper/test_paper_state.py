@@ -122,7 +122,9 @@ def test_a_file_that_is_no_state_is_refused(tmp_path, capsys):
     assert (2, True) == (code, "cannot be used" in capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("after", [5, 40])
+@pytest.mark.parametrize(
+    "after", [40, pytest.param(5, marks=pytest.mark.slow), pytest.param(90, marks=pytest.mark.slow)]
+)
 def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path, after):
     """SIGKILL in the middle of order traffic: every order that was answered is there, and the book adds up."""
     arguments = ("--data", write_day(tmp_path / "day"), "--speed", 0, "--state", tmp_path / "state.db")
