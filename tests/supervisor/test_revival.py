@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from cli.supervisor import embedded_servers
+from tests.supervisor.processes import wait_until
 
 
 def test_killed_servers_are_started_again_with_their_data(tmp_path: Path):
@@ -47,17 +48,18 @@ def test_killed_servers_are_started_again_with_their_data(tmp_path: Path):
 
 
 def _at_work(url: str) -> None:
-    """A query that no signal of a dying postmaster ends at once."""
+    """One long query after the other, which no signal of a dying postmaster ends at once."""
     engine = create_engine(url)
     with suppress(DBAPIError), engine.connect() as tx:  # its connection dies with the server
-        tx.execute(text("SELECT count(*) FROM generate_series(1, 12000000) AS n, (SELECT 'busy') AS word"))
+        while True:
+            tx.execute(text("SELECT count(*) FROM generate_series(1, 6000000) AS n, (SELECT 'busy') AS word"))
     engine.dispose()
 
 
 def _until_at_work(url: str) -> None:
-    engine = create_engine(url)
+    """Each look is a transaction of its own: within one, the list of sessions does not change."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    asked = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%busy%' AND pid <> pg_backend_pid()")
     with engine.connect() as tx:
-        asked = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%busy%' AND state = 'active'")
-        while tx.execute(asked).scalar_one() < 2:
-            pass
+        wait_until(lambda: tx.execute(asked).scalar_one() > 0, seconds=20)
     engine.dispose()
