@@ -133,8 +133,8 @@ def test_a_busy_worker_keeps_its_task(server: Server, run_worker: Run):
     """A task longer than the heartbeat timeout is not taken away: the heartbeat has its own thread."""
     ran = []
     for name in ("one", "two"):
-        broker = StreamsBroker(url=server.url, heartbeat_timeout=250)
-        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(0.6))[0], actor_name="a", broker=broker)
+        broker = StreamsBroker(url=server.url, heartbeat_timeout=1000)
+        dramatiq.actor(lambda name=name: (ran.append(name), time.sleep(2.2))[0], actor_name="a", broker=broker)
         run_worker(broker)
     broker.get_actor("a").send()
     broker.join("default", timeout=5000)
