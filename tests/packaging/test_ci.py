@@ -60,11 +60,13 @@ def test_all_is_well(repository: Path) -> None:
         ("secrets", "token: ghp_" + "a1B2c3D4e5F6g7H8"),
         ("places", "path = '/" + "root/somewhere'"),
         ("places", "path = '/" + "home/somebody/gapless'"),
-        ("places", "url = 'https://files." + "pythonhosted." + "org/packages/ab/cd'"),
+        ("places", "url = 'https://files.example.org/" + "packages/ab/cd'"),
+        ("places", 'index = "http://mirror.example:8081/python/' + 'simple"'),
+        ("places", "--extra-index-url" + " http://mirror.example/"),
     ],
 )
 def test_what_must_not_be_committed_is_found(repository: Path, stage: str, line: str) -> None:
-    """A key, a private path or the host of a registry in any tracked file closes the gate."""
+    """A key, a private path or the address of a package index in any tracked file closes the gate."""
     (repository / "notes.txt").write_text(f"first line\n{line}\n")
     git(repository, "add", "notes.txt")
     code, found = verdicts(repository)
