@@ -17,6 +17,7 @@ from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from actors import trading_state
 from actors.closing import approved, write_close
 from actors.desk import Desk
 from actors.market import Market, Sight
@@ -25,7 +26,7 @@ from db import accounts, decisions, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
 from domain.checks import Check, wall_refused
-from domain.events import AccountStateChanged, Action, RecommendationIssued, RecommendationRefused
+from domain.events import Action, RecommendationIssued, RecommendationRefused
 from domain.gates import EntryRules, Proposal, ask_of, review
 from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
@@ -134,18 +135,7 @@ class Gate:
             return
         reason = f"daily P&L {pnl.value} USD at or beyond {floor}"
         accounts.latch_loss(tx, p.book.account, p.session.value.day, reason, p.now)
-        changed = AccountStateChanged(
-            id=fact_id("loss latched", p.book.account, p.session.value.day),
-            at=p.now,
-            schema=1,
-            cause=p.rec.id,
-            origin=self.desk.origin,
-            account=p.book.account,
-            state=p.book.state,
-            reason=reason,
-            by="gate",
-        )
-        self.desk.announce(tx, Stream.DECISIONS, changed)
+        trading_state.announce(self.desk, tx, p.book.account, p.book.state, reason, "gate", cause=p.rec.id)
 
     def _approve_within_wall(self, tx: Connection, p: Proposal) -> tuple[OrderId | None, tuple[Check, ...]]:
         """Write the order; if the database refuses what every gate let through, that is one more failed check."""

@@ -15,11 +15,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from actors import trading_state
 from actors.desk import Desk, trading_day
+from actors.trading_state import INTERLOCK
 from brokerage.port import Brokerage, BrokerageError, BrokerPosition
 from db import accounts, drift, positions, sessions
 from domain.account import TradingState
-from domain.events import AccountStateChanged, DriftFound, PositionAdjusted
+from domain.events import DriftFound, PositionAdjusted
 from domain.ids import AccountName, fact_id
 from domain.reconcile import Difference, differences, needs_a_person
 from domain.session import Session
@@ -33,8 +35,6 @@ BETWEEN_READINGS: Final = timedelta(seconds=10)
 STALE: Final = timedelta(minutes=2)
 #: How far the calendar is kept for actors without keys.
 CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=7), timedelta(days=14)
-#: States that begin so were set by a machine, and a machine may lift them.
-INTERLOCK: Final = "interlock: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Reconciler:
                 state, _ = accounts.state_of(tx, account)
                 if state is TradingState.ACTIVE and (last is None or now - last > STALE):
                     reason = f"{INTERLOCK}not reconciled since {last}"
-                    accounts.set_state(tx, account, TradingState.REDUCING, reason, self.name, now)
+                    trading_state.restrict(self.desk, tx, account, reason, self.name)
 
     def handle_timer(self, now: datetime) -> None:
         """Compare every account once; one that cannot be read is left as it is."""
@@ -73,23 +73,23 @@ class Reconciler:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
             return None
         with self.desk.begin() as tx:
-            if not self._is_ours(tx, account, number, now):
+            if not self._is_ours(tx, account, number):
                 return None
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)
             accounts.mark_reconciled(tx, account, number, now)
             if not found:
-                self._lift(tx, account, now)
+                self._lift(tx, account)
         return found
 
-    def _is_ours(self, tx: Connection, account: AccountName, number: str, now: datetime) -> bool:
+    def _is_ours(self, tx: Connection, account: AccountName, number: str) -> bool:
         """The keys open the account that our rows belong to (R17); otherwise nothing opens and nothing is compared."""
         known = accounts.broker_account_number(tx, account)
         if known in (None, number):
             return True
         log.error("account %s: the keys open %s, our rows belong to %s", account, number, known)
         reason = f"the keys open account {number}, our rows belong to {known}"
-        accounts.set_state(tx, account, TradingState.REDUCING, reason, self.name, now)
+        trading_state.restrict(self.desk, tx, account, reason, self.name)
         return False
 
     def _read_calendar(self, brokerage: Brokerage, now: datetime) -> None:
@@ -154,21 +154,9 @@ class Reconciler:
         )
         self.desk.announce(tx, Stream.FILLS, fact, account)
 
-    def _lift(self, tx: Connection, account: AccountName, now: datetime) -> None:
+    def _lift(self, tx: Connection, account: AccountName) -> None:
         """Rows equal the brokerage's book: what the interlock had set for want of that is over."""
         state, reason = accounts.state_of(tx, account)
         if state is not TradingState.REDUCING or not reason.startswith(INTERLOCK):
             return
-        accounts.set_state(tx, account, TradingState.ACTIVE, "reconciled", self.name, now)
-        fact = AccountStateChanged(
-            id=fact_id("state", account, TradingState.ACTIVE, now),
-            at=now,
-            schema=1,
-            cause=self.name,
-            origin=self.desk.origin,
-            account=account,
-            state=TradingState.ACTIVE,
-            reason="reconciled",
-            by=self.name,
-        )
-        self.desk.announce(tx, Stream.DECISIONS, fact)
+        trading_state.change(self.desk, tx, account, TradingState.ACTIVE, "reconciled", self.name)

@@ -14,19 +14,20 @@ from typing import Any
 import redis
 from sqlalchemy import Connection
 
+from actors import trading_state
 from actors.closing import write_close
 from actors.desk import Desk
-from actors.reconciler import INTERLOCK, Reconciler
+from actors.reconciler import Reconciler
 from actors.tracker import PolicyOf
+from actors.trading_state import INTERLOCK
 from cli.groups import groups_of
 from cli.plain import plain
 from db import accounts, orders, outbox, positions, views
 from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.account import TradingState
-from domain.events import AccountStateChanged
 from domain.exits import ExitReason
-from domain.ids import AccountName, fact_id
+from domain.ids import AccountName
 from streams.names import Stream
 from streams.publish import publish_many
 from streams.record import FILE_NAME
@@ -69,10 +70,10 @@ def _require(reason: str) -> None:
 def _set_state(tx: Connection, desk: Desk, name: AccountName, state: TradingState, reason: str, by: str) -> Document:
     accounts.lock(tx, name)
     before, _ = accounts.state_of(tx, name)
-    changed = accounts.set_state(tx, name, state, reason, by, desk.clock())
+    changed = trading_state.change(desk, tx, name, state, reason, by)
     released = state is TradingState.ACTIVE and _release_loss(tx, desk, name, reason, by)
-    if changed or released:
-        _announce(tx, desk, name, state, reason, by)
+    if released and not changed:
+        trading_state.announce(desk, tx, name, state, reason, by)
     return {
         "account": name,
         "before": before,
@@ -90,22 +91,6 @@ def _release_loss(tx: Connection, desk: Desk, name: AccountName, reason: str, by
     accounts.release_loss(tx, name)
     accounts.record_change(tx, name, desk.clock(), by, "daily loss latch released", reason)
     return True
-
-
-def _announce(tx: Connection, desk: Desk, name: AccountName, state: TradingState, reason: str, by: str) -> None:
-    now = desk.clock()
-    fact = AccountStateChanged(
-        id=fact_id("state", name, state, now, by, reason),
-        at=now,
-        schema=1,
-        cause=by,
-        origin=desk.origin,
-        account=name,
-        state=state,
-        reason=reason,
-        by=by,
-    )
-    desk.announce(tx, Stream.DECISIONS, fact)
 
 
 # ---------------------------------------------------------------- flatten

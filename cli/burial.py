@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from actors import trading_state
 from actors.desk import Desk
 from db import accounts, dead_letters
-from domain.account import TradingState
 from domain.ids import AccountName
 from streams.hooks import DeadLetter
 from streams.names import Stream
@@ -36,9 +36,7 @@ def burial(desk: Desk) -> Callable[[DeadLetter], None]:
             )
             if known and letter.stream.partition(".")[0] in (Stream.FILLS, Stream.ENTRIES, Stream.EXITS):
                 reason = f"dead letter {letter.entry_id} on {letter.stream}: {letter.reason}"[:500]
-                state, _ = accounts.state_of(tx, known)
-                if state is not TradingState.HALTED:
-                    accounts.set_state(tx, known, TradingState.REDUCING, reason, letter.actor, desk.clock())
+                trading_state.restrict(desk, tx, known, reason, letter.actor)
 
     return bury
 

@@ -17,6 +17,7 @@ from actors.tracker import Tracker
 from brokerage.port import BrokerageUnavailable
 from db import accounts
 from domain.account import TradingState
+from domain.events import AccountStateChanged
 from streams.codec import decode
 from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
 from tests.simulation.exchange import Exchange
@@ -154,3 +155,38 @@ def test_keys_of_another_account_stop_entries_and_change_nothing(house: House, m
     assert {PUT: 3} == house.rows()
     state, reason = house.state()
     assert (TradingState.REDUCING, True) == (state, "PA-other" in reason)
+
+
+def test_a_machine_does_not_loosen_what_a_person_halted(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Keys of another account, in an account that is halted: halted it stays, with the person's reason."""
+    house.look()
+    with house.engine.begin() as tx:
+        accounts.set_state(tx, LARGE, TradingState.HALTED, "fire drill", "somebody", house.now)
+    stranger: Callable[[], Any] = Exchange.account.__get__(
+        Exchange("other", Random(1), house.clock, lambda _: None, lambda _: None, {})  # type: ignore[arg-type]
+    )
+    monkeypatch.setattr(house.exchange, "account", stranger)
+
+    house.look(after_s=30)
+
+    assert (TradingState.HALTED, "fire drill") == house.state()
+
+
+def test_every_change_of_state_is_told(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Reconciled, stale at a later start, lifted, then stopped by strange keys: four facts, in that order."""
+    house.look()
+    house.now += timedelta(minutes=5)
+    house.reconciler.begin(house.now)
+    house.look()
+    monkeypatch.setattr(
+        house.exchange,
+        "account",
+        Exchange("other", Random(1), house.clock, lambda _: None, lambda _: None, {}).account,  # type: ignore[arg-type]
+    )
+    house.look(after_s=30)
+
+    with house.engine.connect() as tx:
+        rows = tx.execute(text("SELECT type, body FROM outbox ORDER BY seq")).all()
+    facts = [decode({b"type": r.type.encode(), b"body": r.body.encode()}) for r in rows]
+    told = [(fact.state, fact.reason.partition(" ")[0]) for fact in facts if isinstance(fact, AccountStateChanged)]
+    assert [("active", "reconciled"), ("reducing", "interlock:"), ("active", "reconciled"), ("reducing", "the")] == told
