@@ -41,20 +41,20 @@ class NotAuthorized(BrokerageError):
     """The keys were refused."""
 
 
-class RequestRefused(BrokerageError):
-    """A question (not an order) was answered with 4xx other than "wait": the same question will be refused again."""
+class _Answered(BrokerageError):
+    """An answer of 4xx other than "wait": HTTP status, Alpaca's code and its sentence."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"HTTP {status} {code}: {message}")
         self.status, self.code, self.message = status, code, message
 
 
-class OrderRejected(BrokerageError):
+class RequestRefused(_Answered):
+    """A question (not an order) was refused: the same question will be refused again."""
+
+
+class OrderRejected(_Answered):
     """Alpaca understood the order and will not take it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"HTTP {status} {code}: {message}")
-        self.status, self.code, self.message = status, code, message
 
 
 class IntentMismatch(OrderRejected):

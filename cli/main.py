@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import redis
 import typer
@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from cli import inspect, ledger, levers
 from cli.children import ChildDied, Interrupted, interruptible
+from cli.options import session_of
 from cli.session import Session
 from cli.settings import BadConfiguration, config_file, load
 from db.schema import WrongSchema
@@ -69,7 +70,7 @@ def run(
     """Run the whole stack: on the shipped days, on a recorded day, or at Alpaca."""
     from cli.playing import run_stack
 
-    session = _session(ctx, as_json)
+    session = session_of(ctx, as_json)
     raise typer.Exit(run_stack(session, data or [], speed, external=external))
 
 
@@ -85,7 +86,7 @@ def replay(
     """Play a recorded day in lockstep through the same actors and print the report."""
     from cli.playing import replay_day
 
-    session = _session(ctx, as_json)
+    session = session_of(ctx, as_json)
     raise typer.Exit(replay_day(session, folder, speed, fresh=fresh, external=external))
 
 
@@ -97,7 +98,7 @@ def actor(
     """Run one actor until it is told to stop."""
     from cli.run import host_actor
 
-    wiring = host_actor(_session(ctx).settings, name)
+    wiring = host_actor(session_of(ctx, as_json=False).settings, name)
     wiring.runtime.start()
     try:
         while not wiring.runtime.wait(1.0):
@@ -114,7 +115,7 @@ def migrate(ctx: typer.Context, as_json: JsonOption = False) -> None:
     from cli.wiring import address
     from db import schema
 
-    session = _session(ctx, as_json)
+    session = session_of(ctx, as_json)
     version = schema.upgrade(address(session.settings, "database_url"))
     session.show({"schema": version}, lambda d: f"schema: {d['schema']}")
 
@@ -128,7 +129,7 @@ def submit(
     """Publish recommendations."""
     from cli.submitting import submit_lines
 
-    session = _session(ctx, as_json)
+    session = session_of(ctx, as_json)
     submitted = submit_lines(session, file)
     session.show(submitted, lambda d: f"{d['published']} published")
 
@@ -138,7 +139,7 @@ def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Is this installation fit to trade?"""
     from cli import doctor as examination
 
-    session = _session(ctx, as_json)
+    session = session_of(ctx, as_json)
     document = examination.examine(session)
     session.show(document, examination.render)
     raise typer.Exit(OK if all(check["ok"] for check in document["checks"]) else NO)
@@ -157,15 +158,10 @@ def config_check(ctx: typer.Context, file: Path, as_json: JsonOption = False) ->
     """Validate a configuration file, and find rules for entries and exits that contradict each other."""
     found = load(file)
     document = {"hash": found.hash(), "contradictions": list(found.contradictions())}
-    _session(ctx, as_json).show(document, lambda d: "\n".join(d["contradictions"]) or f"{file}: in order ({d['hash']})")
+    session_of(ctx, as_json).show(
+        document, lambda d: "\n".join(d["contradictions"]) or f"{file}: in order ({d['hash']})"
+    )
     raise typer.Exit(NO if document["contradictions"] else OK)
-
-
-def _session(ctx: typer.Context, as_json: bool = False) -> Session:
-    session: Any = ctx.obj
-    session.json = session.json or as_json
-    found: Session = session
-    return found
 
 
 inspect.register(app)
