@@ -18,11 +18,11 @@ from typing import Any
 
 import redis
 
+from streams import pages
 from streams.hooks import DeadLetter
 
 _NOTES = frozenset({b"stream", b"entry_id", b"actor", b"version", b"reason", b"attempts", b"at"})
 _KEPT = b"entry."
-_PAGE = 500
 
 
 class NoSuchLetter(LookupError):
@@ -66,10 +66,8 @@ def dead_streams(client: redis.Redis) -> list[str]:
 
 def letters(client: redis.Redis, dead_stream: str) -> Iterator[Buried]:
     """Walk the letters of one dead stream, oldest first."""
-    start = "-"
-    while rows := _page(client, dead_stream, start):
-        yield from (_buried(dead_stream, entry_id, fields) for entry_id, fields in rows)
-        start = f"({rows[-1][0].decode()}"
+    for entry_id, fields in pages.entries(client, dead_stream):
+        yield _buried(dead_stream, entry_id, fields)
 
 
 def letter(client: redis.Redis, dead_stream: str, letter_id: str) -> Buried:
@@ -81,7 +79,7 @@ def letter(client: redis.Redis, dead_stream: str, letter_id: str) -> Buried:
     rows: Any = client.xrange(dead_stream, min=letter_id, max=letter_id)
     if not rows:
         raise NoSuchLetter(f"{dead_stream} holds no letter {letter_id}")
-    return _buried(dead_stream, *rows[0])
+    return _buried(dead_stream, rows[0][0].decode(), rows[0][1])
 
 
 def requeue(client: redis.Redis, dead_stream: str, letter_id: str) -> str:
@@ -116,14 +114,9 @@ def _set_aside(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {(_KEPT + k if k in _NOTES or k.startswith(_KEPT) else k): v for k, v in fields.items()}
 
 
-def _page(client: redis.Redis, stream: str, start: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    rows: Any = client.xrange(stream, min=start, max="+", count=_PAGE)
-    return list(rows)
-
-
-def _buried(dead_stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Buried:
+def _buried(dead_stream: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Buried:
     return Buried(
-        id=entry_id.decode(),
+        id=entry_id,
         dead_stream=dead_stream,
         fields={k.removeprefix(_KEPT): v for k, v in fields.items() if k not in _NOTES},
         notes={k.decode(): v.decode(errors="replace") for k, v in fields.items() if k in _NOTES},

@@ -1,8 +1,9 @@
-"""How to behave while a server is away: ask again soon, speak once."""
+"""How to behave while a server is away, or an entry fails: ask again soon, speak once."""
 
 from __future__ import annotations
 
 import logging
+import time
 
 log = logging.getLogger(__name__)
 
@@ -28,3 +29,19 @@ class Outage:
         if self._pause_s:
             log.warning("%s is reached again", self.what)
         self._pause_s = 0.0
+
+
+class Pause:
+    """How long a reader leaves its stream alone after a failure."""
+
+    def __init__(self) -> None:
+        self._ends_at = 0.0  # monotonic seconds
+
+    def begin(self, seconds: float) -> None:
+        """Read on in so many seconds."""
+        self._ends_at = time.monotonic() + seconds
+
+    def is_over_by(self, deadline: float) -> bool:
+        """Sleep out the pause, at most until *deadline* (monotonic seconds); True when it is over."""
+        time.sleep(max(0.0, min(self._ends_at, deadline) - time.monotonic()))
+        return time.monotonic() >= self._ends_at

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import redis
 
+from streams import pages
 from streams.progress import order_of
 
 FILE_NAME: Final = "streams.jsonl"
 _FACT: Final = frozenset({b"type", b"body"})
-_PAGE: Final = 1000
 
 
 class NotAFixture(ValueError):
@@ -61,16 +61,8 @@ def read_fixture(path: Path) -> Iterator[tuple[str, dict[bytes, bytes]]]:
 
 
 def _entries(client: redis.Redis, stream: str) -> Iterator[tuple[str, str, dict[bytes, bytes]]]:
-    start = "-"
-    while rows := _page(client, stream, start):
-        for entry_id, fields in rows:
-            yield stream, entry_id.decode(), fields
-        start = f"({rows[-1][0].decode()}"
-
-
-def _page(client: redis.Redis, stream: str, start: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    rows: Any = client.xrange(stream, min=start, max="+", count=_PAGE)
-    return list(rows)
+    for entry_id, fields in pages.entries(client, stream):
+        yield stream, entry_id, fields
 
 
 def _line(stream: str, entry_id: str, fields: Mapping[bytes, bytes]) -> str:

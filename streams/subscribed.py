@@ -19,7 +19,7 @@ from dramatiq import Consumer, Message, MessageProxy
 
 from streams.consumer import Entry, StreamConsumer, Subscription
 from streams.delivery import Delivery
-from streams.outage import Outage
+from streams.outage import Outage, Pause
 
 _RESERVED_SUFFIXES = (".DQ", ".XQ")
 
@@ -44,13 +44,13 @@ class Subscribed:
         self._free = Event()  # set while no batch is in flight
         self._free.set()
         self._delivered = True  # the batch in flight reached ``deliver``
-        self._read_on_at = 0.0  # monotonic seconds
+        self._pause = Pause()
         self._outage = Outage(queue_name)
 
     def next_batch(self, timeout_s: float) -> list[Entry]:
         """Return the next batch, or none within about *timeout_s*; marks it as in flight."""
         deadline = time.monotonic() + timeout_s
-        if not self._free.wait(timeout_s) or not self._paused_until(deadline):
+        if not self._free.wait(timeout_s) or not self._pause.is_over_by(deadline):
             return []
         batch = self._read(max(0.0, deadline - time.monotonic()))
         if batch:
@@ -60,27 +60,22 @@ class Subscribed:
 
     def deliver(self, batch: list[Entry]) -> None:
         """Handle *batch* in a worker thread."""
-        self._read_on_at = time.monotonic() + self.delivery.deliver(batch)
+        self._pause.begin(self.delivery.deliver(batch))
         self._delivered = True
 
     def release(self) -> None:
         """The batch left the worker: handled, partly handled, or never begun."""
         if not self._delivered:
-            self._read_on_at = time.monotonic() + self.consumer.subscription.retry_ms / 1000
+            self._pause.begin(self.consumer.subscription.retry_ms / 1000)
             self.consumer.doubt()
         self._free.set()
-
-    def _paused_until(self, deadline: float) -> bool:
-        """Sleep as long as a failure asks for, at most until *deadline*; True when that is over."""
-        time.sleep(max(0.0, min(self._read_on_at, deadline) - time.monotonic()))
-        return time.monotonic() >= self._read_on_at
 
     def _read(self, timeout_s: float) -> list[Entry]:
         block_ms = min(self.consumer.subscription.block_ms, int(timeout_s * 1000))
         try:
             batch = self.consumer.read(block_ms)
         except redis.RedisError as e:
-            self._read_on_at = time.monotonic() + self._outage.continues(e)
+            self._pause.begin(self._outage.continues(e))
             return []
         self._outage.is_over()
         return batch

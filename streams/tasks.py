@@ -28,7 +28,7 @@ from dramatiq.errors import DecodeError
 from streams.consumer import GROUP_LOST
 from streams.delivery import REASON_LENGTH, TRUSTED_DELIVERIES, died_reason
 from streams.hooks import DeadLetter, StreamHooks
-from streams.outage import Outage
+from streams.outage import Outage, Pause
 from streams.taskstore import GROUP, Task, TaskStore
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Tasks:
         self._suspect = ""  # the one that is being run alone
         self.is_consumed = False  # a consumer of this process reads it
         self._in_doubt, self._is_prepared = True, False
-        self._read_on_at = 0.0
+        self._pause = Pause()
         self._outage = Outage(store.stream)
 
     def doubt(self) -> None:
@@ -82,7 +82,7 @@ class Tasks:
     def next(self, prefetch: int, timeout_s: float) -> TaskProxy | None:
         """Return the next task, or None within about *timeout_s*."""
         deadline = time.monotonic() + timeout_s
-        if not self._ready and self._has_room(prefetch, deadline) and self._pause_is_over(deadline):
+        if not self._ready and self._has_room(prefetch, deadline) and self._pause.is_over_by(deadline):
             self._fetch(prefetch, deadline)
         with self._changed:
             return self._ready.popleft() if self._ready else None
@@ -90,7 +90,7 @@ class Tasks:
     def finish(self, proxy: TaskProxy) -> None:
         """The task ran: it leaves the stream, unless what follows it could not be sent."""
         if proxy.is_unsettled:
-            self._read_on_at = time.monotonic() + UNSETTLED_PAUSE_S
+            self._pause.begin(UNSETTLED_PAUSE_S)
             self._leave_pending(proxy)
         elif proxy.is_replaced:
             self._let_go(proxy.task.id)
@@ -146,10 +146,6 @@ class Tasks:
                 lambda: len(self._held) < prefetch and not self._suspect, max(0.0, deadline - time.monotonic())
             )
 
-    def _pause_is_over(self, deadline: float) -> bool:
-        time.sleep(max(0.0, min(self._read_on_at, deadline) - time.monotonic()))
-        return time.monotonic() >= self._read_on_at
-
     def _fetch(self, prefetch: int, deadline: float) -> None:
         try:
             self._send_unsent()
@@ -169,7 +165,7 @@ class Tasks:
             self._is_prepared = False
             self.hooks.group_lost(self.store.stream, GROUP)
         else:
-            self._read_on_at = time.monotonic() + self._outage.continues(error)
+            self._pause.begin(self._outage.continues(error))
 
     def _send_unsent(self) -> None:
         with self._changed:
