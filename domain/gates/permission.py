@@ -1,0 +1,29 @@
+"""May this be traded at all: permissions, strategies and their confidence."""
+
+from __future__ import annotations
+
+from domain.checks import Check
+from domain.gates.proposal import Proposal
+from domain.gates.verdict import check, unknown
+from domain.known import Unknown
+
+
+def action_is_permitted(p: Proposal) -> Check:
+    """The pair of action and instrument stands in the permission list; an empty list permits nothing."""
+    allowed = ", ".join(sorted(f"{action} {kind}" for action, kind in p.rules.permitted))
+    passed = (p.rec.action, p.rec.instrument) in p.rules.permitted
+    return check(action_is_permitted, passed, f"{p.rec.action} {p.rec.instrument}", allowed or "nothing")
+
+
+def strategy_is_known(p: Proposal) -> Check:
+    """The strategy is configured: it has a confidence floor and an exit policy."""
+    allowed = ", ".join(sorted(p.rules.min_confidence)) or "nothing"
+    return check(strategy_is_known, p.rec.strategy in p.rules.min_confidence, p.rec.strategy, allowed)
+
+
+def confidence_is_enough(p: Proposal) -> Check:
+    """The engine's confidence reaches the floor of its strategy."""
+    floor = p.rules.min_confidence.get(p.rec.strategy)
+    if floor is None:
+        return unknown(confidence_is_enough, Unknown(f"no floor for strategy {p.rec.strategy}", "config"), "a floor")
+    return check(confidence_is_enough, p.rec.confidence >= floor, p.rec.confidence, f">= {floor}")

@@ -1,0 +1,81 @@
+"""What a gate looks at: everything a decision needs, read before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from domain.account import Book
+from domain.checks import Check
+from domain.events import Action, Quote, RecommendationIssued
+from domain.instrument import Contract, Instrument, Kind
+from domain.known import Known, Unknown
+from domain.money import usd
+from domain.session import Session
+from domain.sizing import Sizing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRules:
+    """What the configuration says about entries; per cent where a name ends in ``_pct``."""
+
+    permitted: frozenset[tuple[Action, Kind]]
+    min_confidence: Mapping[str, Decimal]
+    max_recommendation_age: timedelta
+    max_feed_age: timedelta
+    max_quote_age: timedelta
+    max_spread_pct: Decimal
+    no_entry_before_close: timedelta
+    no_entry_before_last_close: timedelta
+    refuse_opposite_direction: bool
+    max_silence: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Everything a decision looks at, read before it is made. An input that is missing is Unknown."""
+
+    rec: RecommendationIssued
+    now: datetime
+    rules: EntryRules
+    book: Book
+    pulse: Known[Mapping[str, timedelta]] | Unknown
+    instrument: Instrument | Unknown
+    contract: Known[Contract] | Unknown
+    session: Known[Session] | Unknown
+    last_session: Known[Session | None] | Unknown
+    quote: Known[Quote] | Unknown
+    feed_at: Known[datetime] | Unknown
+    buying_power_usd: Known[Decimal] | Unknown
+    sizing: Sizing | Unknown
+
+    @property
+    def ask(self) -> Known[Decimal] | Unknown:
+        return ask_of(self.quote)
+
+    @property
+    def cost_usd(self) -> Known[Decimal] | Unknown:
+        """Quantity x ask x multiplier: what the order would commit."""
+        if isinstance(self.ask, Unknown):
+            return self.ask
+        if isinstance(self.sizing, Unknown):
+            return self.sizing
+        if isinstance(self.instrument, Unknown):
+            return self.instrument
+        cost = self.sizing.qty * self.ask.value * self.instrument.multiplier
+        return Known(usd(cost), self.ask.at, self.ask.source)
+
+
+Gate = Callable[[Proposal], Check]
+
+
+def ask_of(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
+    """Return what a unit costs; an offer that is no positive number is none."""
+    if isinstance(quote, Unknown):
+        return quote
+    ask = quote.value.ask
+    if ask is None or not ask.is_finite() or ask <= 0:
+        return Unknown("nobody offers it", quote.source)
+    return Known(ask, quote.at, quote.source)
