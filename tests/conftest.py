@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 from tests.servers import (
@@ -25,6 +27,10 @@ from tests.servers import (
     redis_6_2_is_due,
     started,
 )
+
+# No example has a deadline: the machine may be busy. Where a change is judged, the examples are the same each time.
+settings.register_profile("gapless", derandomize="CI" in os.environ)
+settings.load_profile("gapless")
 
 
 @pytest.fixture(autouse=True)

@@ -37,14 +37,14 @@ def test_the_generator_writes_what_it_says(tmp_path: Path):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(fact=facts)
 def test_every_fact_satisfies_its_schema(fact: Fact):
     """What we publish is what we say that we publish."""
     assert is_valid(json.loads(encode(fact)["body"]), schema.json_schema(type(fact)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rec=recommendations)
 def test_a_good_recommendation_satisfies_its_schema(rec: RecommendationIssued):
     """A producer that validates is not stopped from publishing what is good."""
@@ -95,7 +95,7 @@ def texts_like(*path: str) -> st.SearchStrategy[str]:
     return st.from_regex(found["pattern"].removesuffix("$") + r"\Z")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=texts_like("id"),
     source=texts_like("source"),

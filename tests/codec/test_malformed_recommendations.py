@@ -341,7 +341,7 @@ anything = st.recursive(
 changes = st.dictionaries(st.sampled_from(sorted(GOOD)) | st.text(max_size=8), anything, min_size=1, max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(change=changes, dropped=st.sets(st.sampled_from(sorted(GOOD)), max_size=2))
 def test_whatever_arrives_is_a_recommendation_or_undecodable(change: dict[str, Any], dropped: set[str]):
     """No input raises anything else, and every message can be stored and read."""
@@ -357,7 +357,7 @@ def test_whatever_arrives_is_a_recommendation_or_undecodable(change: dict[str, A
         assert found == parse(RecommendationIssued, encode(found)["body"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.binary(max_size=200))
 def test_noise_is_undecodable(body: bytes):
     """Random bytes are no recommendation."""

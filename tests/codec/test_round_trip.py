@@ -77,7 +77,7 @@ def an_entry(fact: Fact) -> dict[bytes, bytes]:
     return {name.encode(): value for name, value in encode(fact).items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(fact=facts)
 def test_every_fact_survives_its_stream(fact: Fact):
     """A fact, once encoded and decoded, is the same fact of the same type; so is its text."""
@@ -89,7 +89,7 @@ def test_every_fact_survives_its_stream(fact: Fact):
 
 
 @pytest.mark.parametrize("cls", FACTS, ids=lambda cls: cls.__name__)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_each_type_of_fact_survives_its_stream(cls: type[Fact], data: st.DataObject):
     """No type of fact is left to chance."""
@@ -98,7 +98,7 @@ def test_each_type_of_fact_survives_its_stream(cls: type[Fact], data: st.DataObj
     assert fact == decode(an_entry(fact))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(fact=facts)
 def test_decimals_are_text_and_times_end_in_z(fact: Fact):
     """A decimal keeps its digits as a JSON string; a time is UTC and says so."""
@@ -138,7 +138,7 @@ def test_defaults_are_not_shared():
 
 
 @pytest.mark.parametrize("cls", [cls for cls in FACTS if cls is not RecommendationIssued], ids=lambda cls: cls.__name__)
-@settings(max_examples=1, deadline=None)
+@settings(max_examples=1)
 @given(data=st.data())
 def test_our_own_facts_leave_nothing_out(cls: type[Fact], data: st.DataObject):
     """Every field of a fact of ours is demanded: without it the entry is no fact, and the field is named."""

@@ -313,7 +313,7 @@ def proposals(draw: st.DrawFn) -> Proposal:
     return a_proposal(rec=rec, book=book, quote=quote, instrument=instrument, sizing=sizing, buying_power_usd=power)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(p=proposals())
 def test_an_approved_proposal_never_exceeds_a_limit(p: Proposal):
     """Whatever the book, the limits and the quote: after an approval count, exposure, cap and cash still hold."""
@@ -338,7 +338,7 @@ def test_the_property_above_sees_approvals():
     """Among the proposals of the property are some that pass: it is not true for want of approvals."""
     approved = 0
 
-    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=100, database=None, derandomize=True)
     @given(p=proposals())
     def count(p: Proposal) -> None:
         nonlocal approved

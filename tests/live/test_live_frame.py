@@ -46,7 +46,7 @@ def test_everything_stands_on_the_first_look(width: int, height: int):
     assert "…" not in text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     width=st.integers(min_value=40, max_value=220),
     height=st.integers(min_value=8, max_value=80),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.live_words import GAIN, LIMIT, LOSS, SUBJECTS, bar, contract, gain, refusal, span
@@ -112,7 +112,6 @@ def test_red_is_a_loss_and_green_a_gain(amount: Decimal | None, text: str, style
     assert (text, style) == (found.plain, str(found.style))
 
 
-@settings(deadline=None)
 @given(
     used=st.decimals(min_value=0, max_value=20_000, places=2),
     limit=st.decimals(min_value=0, max_value=10_000, places=2),

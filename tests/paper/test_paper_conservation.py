@@ -232,11 +232,11 @@ def norm(text):
 
 def test_nothing_appears_or_vanishes():
     """A few hundred steps."""
-    run_state_machine_as_test(Books, settings=settings(max_examples=8, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Books, settings=settings(max_examples=8, stateful_step_count=40))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_nothing_appears_or_vanishes_in_ten_thousand_operations():
     """The same, for long."""
-    run_state_machine_as_test(Books, settings=settings(max_examples=125, stateful_step_count=80, deadline=None))
+    run_state_machine_as_test(Books, settings=settings(max_examples=125, stateful_step_count=80))

@@ -124,7 +124,7 @@ FIELDS += " order_class extended_hours legs take_profit"
 
 
 @given(wrong=st.dictionaries(st.sampled_from(FIELDS.split()), junk, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_breaks_the_ticket(wrong):
     """Any value in any field: a ticket, or an answer in the 400s."""
     body = {"symbol": CALL, "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}

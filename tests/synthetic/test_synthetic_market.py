@@ -148,7 +148,7 @@ def test_a_new_stock_leaves_the_others_as_they_were():
     assert generate(day).quotes == generate(wider).quotes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     cents=st.integers(min_value=200, max_value=900), side=st.sampled_from(["bid", "ask"]), minute=st.integers(32, 58)
 )
