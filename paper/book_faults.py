@@ -4,7 +4,10 @@ Closed positions come as orders of the brokerage's own, which the stream shows. 
 positions that were moved or corrected change the book without a word: only a look at the positions finds them.
 """
 
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from paper import control_words as words
@@ -13,9 +16,12 @@ from paper.book import Account, Position
 from paper.control_words import BadOrder
 from paper.instruments import Contract
 from paper.numbers import is_whole, plain
-from paper.order import Order
+from paper.order import ASIDE_STATES, Order
 from paper.world import World
 
+#: The states in which an open order can be set aside.
+ASIDE = tuple(sorted({*ASIDE_STATES, "done_for_day"}))
+_A_DAY_S = 86_400
 #: Why the brokerage closes a position; only the journal tells.
 CLOSE_KINDS = ("manual", "liquidation", "bracket")
 
@@ -25,6 +31,7 @@ class BookFaults:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._deliveries = world.settlement.deliveries
         self._deeds = {
             "open": self._open,
             "change": self._change,
@@ -34,14 +41,28 @@ class BookFaults:
         }
 
     def close(self, order: dict[str, Any]) -> Order | None:
-        """Close up to *qty* of a position by an order of the brokerage's own; None when there is none."""
+        """Close up to *qty* of a position by an order that the client did not send; None when there is none.
+
+        It is a market order of the brokerage's own, or for kind "bracket" an exit of a bracket on shares.
+        """
         account, symbol = words.account(self._world, order), words.symbol(self._world, order)
         kind = words.choice({"kind": "manual"} | order, "kind", CLOSE_KINDS)
         qty = words.positive(order, "qty")
         if not is_whole(qty):
             raise BadOrder("qty must be whole")
+        how = self._exit(account, symbol, qty, order) if kind == "bracket" else None
         self._world.journal.record("brokerage_closes", account=account.name, symbol=symbol, reason=kind)
-        return self._world.close_behind(account.name, symbol, qty)
+        return how() if how else self._world.close_behind(account.name, symbol, qty)
+
+    def _exit(self, account: Account, symbol: str, qty: Decimal, order: dict[str, Any]) -> Callable[[], Order | None]:
+        """How a bracket's exit closes the position: at the given price, or the market's. Raises: BadOrder."""
+        role = words.choice({"leg": "stop_loss"} | order, "leg", ("stop_loss", "take_profit"))
+        if not self._world.registry.is_stock(symbol):
+            raise BadOrder(f"{symbol} has no bracket: Alpaca knows them for shares only")
+        price = words.positive(order, "price") if order.get("price") is not None else self._world.market.mark(symbol)
+        if price is None:
+            raise BadOrder(f"{symbol} has shown no price: name one")
+        return partial(self._world.exchange.exit_behind, account, symbol, qty, role, price)
 
     def obey(self, order: dict[str, Any]) -> wire.JSON | None:
         """Change a book; return the position afterwards. Raises: BadOrder."""
@@ -51,6 +72,41 @@ class BookFaults:
         self._world.book_changed(account, symbol, do)
         position = account.positions.get(symbol)
         return wire.position(position, account, self._world.market) if position else None
+
+    def set_aside(self, order: dict[str, Any]) -> wire.JSON:
+        """Put an open order into a state in which it does not fill, for some seconds of the clock. Raises: BadOrder."""
+        account, status = words.account(self._world, order), words.choice(order, "status", ASIDE)
+        found = account.by_client_id.get(str(order.get("client_order_id")))
+        if found is None or not found.is_open or found.status in {"held", *ASIDE}:
+            raise BadOrder(f"{account.name} has no open order {order.get('client_order_id')!r} to set aside")
+        if found.is_leg_of_combination:
+            raise BadOrder("a leg follows its multi-leg order")
+        span = timedelta(seconds=words.amount({"seconds": 1} | order, "seconds", _A_DAY_S))
+        self._world.exchange.set_aside(found, status, span)
+        return wire.order(found)
+
+    def unsettled(self) -> list[dict[str, Any]]:
+        """Positions in contracts that have ended, and the close that is missing to settle them."""
+        return [
+            {
+                "account": account.name,
+                "symbol": contract.symbol,
+                "qty": plain(qty),
+                "underlying": contract.underlying,
+                "day": contract.last_trading_day.isoformat(),
+                "why": "the close of the underlying on that day is not known",
+            }
+            for account, contract, qty in self._world.settlement.unsettled()
+        ]
+
+    def settle(self, order: dict[str, Any]) -> None:
+        """Take a stock's close of a day as known, and settle what ended by it. Raises: BadOrder."""
+        symbol, day, price = words.symbol(self._world, order), words.day(order, "day"), words.positive(order, "price")
+        known = self._world.market.closes[day].setdefault(symbol, price)
+        if known != price:
+            raise BadOrder(f"{symbol} closed at {plain(known)} on {day}")
+        self._world.journal.record("close", symbol=symbol, day=day.isoformat(), price=plain(price))
+        self._world.settlement.settle()
 
     def _open(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """A position that no order opened, at a price per share; no cash moves."""
@@ -69,19 +125,19 @@ class BookFaults:
     def _assign(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Short contracts are assigned: they go, and shares change hands at the strike."""
         contract, qty = self._options(account, symbol, order, sign=-1)
-        self._world.settlement.force_assignment(account, contract, qty)
+        self._deliveries.assign(account, contract, qty)
 
     def _exercise(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Long contracts are exercised: they go, and shares change hands at the strike."""
         contract, qty = self._options(account, symbol, order, sign=1)
-        self._world.settlement.force_exercise(account, contract, qty)
+        self._deliveries.exercise(account, contract, qty)
 
     def _expire(self, account: Account, symbol: str, _order: dict[str, Any]) -> None:
         """Contracts expire worthless: the whole position goes."""
         position = account.positions.get(symbol)
         if position is None or not isinstance(position.instrument, Contract):
             raise BadOrder(f"{account.name} holds no contract {symbol}")
-        self._world.settlement.force_expiry(account, position.instrument)
+        self._deliveries.expire(account, position.instrument)
 
     def _options(self, account: Account, symbol: str, order: dict[str, Any], sign: int) -> tuple[Contract, Decimal]:
         """The contract and how many of the position's to take away."""

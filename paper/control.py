@@ -23,6 +23,8 @@ from paper.options import FASTEST
 from paper.prices import Prices
 from paper.world import World
 
+#: What `fills` calls them, and what they are called on the exchange.
+_DELAYS = {"delay_s": "delay", "replace_delay_s": "replace_delay", "cancel_delay_s": "cancel_delay"}
 #: A fill may be delayed by a day at most.
 _LONGEST_DELAY_S = 86_400
 
@@ -115,20 +117,19 @@ class Control:
     # The market and the book
 
     async def fills(self, request: web.Request) -> web.Response:
-        """Hold or release fills, delay them, and let replacements stay pending."""
+        """Hold or release fills, delay them, and let replacements and cancels stay pending."""
         order, exchange = await words.body(request), self._world.exchange
         self._world.catch_up()
-        if "delay_s" in order:
-            exchange.delay = timedelta(seconds=words.amount(order, "delay_s", _LONGEST_DELAY_S))
-        if "replace_delay_s" in order:
-            exchange.replace_delay = timedelta(seconds=words.amount(order, "replace_delay_s", _LONGEST_DELAY_S))
+        for name, delay in _DELAYS.items():
+            if name in order:
+                setattr(exchange, delay, timedelta(seconds=words.amount(order, name, _LONGEST_DELAY_S)))
         if "hold" in order:
             if not isinstance(order["hold"], bool):
                 raise BadOrder("hold must be true or false")
             exchange.hold_fills(order["hold"])
         await self._world.hub.flush()
-        delays = {"delay_s": exchange.delay, "replace_delay_s": exchange.replace_delay}
-        return reply({"hold": exchange.holding} | {name: delay.total_seconds() for name, delay in delays.items()})
+        delays = {name: getattr(exchange, delay).total_seconds() for name, delay in _DELAYS.items()}
+        return reply({"hold": exchange.holding} | delays)
 
     async def quote(self, request: web.Request) -> web.Response:
         """Show a quote now; a side that is null is missing."""

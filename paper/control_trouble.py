@@ -45,6 +45,10 @@ class Trouble:
             web.post("/accounts", self.change_account),
             web.post("/close", self.close),
             web.post("/book", self.change_book),
+            web.post("/orders", self.set_order_aside),
+            web.get("/unsettled", self.unsettled),
+            web.post("/unsettled", self.settle),
+            web.post("/assets", self.change_asset),
         ]
 
     async def faults(self, _request: web.Request) -> web.Response:
@@ -112,6 +116,36 @@ class Trouble:
         position = self._books.obey(order)
         await self._world.hub.flush()
         return reply({"position": position})
+
+    async def set_order_aside(self, request: web.Request) -> web.Response:
+        """Let an open order wait in one of the states that are rare, and then go on."""
+        order = await words.body(request)
+        self._world.catch_up()
+        shown = self._books.set_aside(order)
+        await self._world.hub.flush()
+        return reply({"order": shown})
+
+    async def unsettled(self, _request: web.Request) -> web.Response:
+        """Positions in contracts that have ended while nobody knows how."""
+        self._world.catch_up()
+        return reply({"unsettled": self._books.unsettled()})
+
+    async def settle(self, request: web.Request) -> web.Response:
+        """Tell what a stock closed at on a day, and settle by it; answer with what is still unsettled."""
+        order = await words.body(request)
+        self._world.catch_up()
+        self._books.settle(order)
+        return reply({"unsettled": self._books.unsettled()})
+
+    async def change_asset(self, request: web.Request) -> web.Response:
+        """Let an asset or a contract take orders, or none."""
+        order = await words.body(request)
+        symbol, tradable = words.symbol(self._world, order), order.get("tradable")
+        if not isinstance(tradable, bool):
+            raise BadOrder("tradable must be true or false")
+        untradable = self._world.registry.untradable
+        (untradable.discard if tradable else untradable.add)(symbol)
+        return reply({"symbol": symbol, "tradable": tradable})
 
 
 def _changes(order: dict[str, Any]) -> dict[str, Decimal | int | bool]:

@@ -1,7 +1,7 @@
 """Reading what the control port is told, with a reason when it makes no sense."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +40,14 @@ def instant(order: dict[str, Any], name: str) -> datetime | None:
     if at.year > times.LAST_YEAR:
         raise BadOrder(f"{name} is beyond the year {times.LAST_YEAR}")
     return at
+
+
+def day(order: dict[str, Any], name: str) -> date:
+    """A date. Raises: BadOrder."""
+    try:
+        return date.fromisoformat(str(order.get(name)))
+    except ValueError:
+        raise BadOrder(f"{name} must be a date, not {order.get(name)!r}") from None
 
 
 def decimal(order: dict[str, Any], name: str) -> Decimal:

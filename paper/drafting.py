@@ -16,19 +16,20 @@ GTC_LIFE = timedelta(days=90)
 _OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 
-def expiry(ticket: Ticket, instrument: Instrument, calendar: Calendar, now: datetime) -> datetime:
-    """When an order ends by itself: with its session, or after its GTC life, or with its contract."""
-    end = calendar.ending_after(now).close
+def expiry(ticket: Ticket, instrument: Instrument, hours: str, calendar: Calendar, now: datetime) -> datetime:
+    """When an order ends by itself: with the hours of its session, or after its GTC life, or with its contract."""
+    end = calendar.ending_after(now, hours).closes(hours)
     if ticket.time_in_force != "gtc":
         return end
     if not isinstance(instrument, Contract):
         return end + GTC_LIFE
-    return min(end + GTC_LIFE, max(end, next(calendar.starting(instrument.last_trading_day)).close))
+    return min(end + GTC_LIFE, max(end, next(calendar.starting(instrument.last_trading_day)).closes(hours)))
 
 
 def draft(account: Account, ticket: Ticket, at: Situation, expires_at: datetime) -> Order:
     """The order of a ticket, with held exits when it is a bracket, an oco or an oto."""
     order = _bare(account, ticket, at.instrument, at.now, expires_at)
+    order.hours = at.hours
     order.intent = intent_of(ticket, at)
     order.reserve_price = reserve_price(ticket, at)
     if ticket.order_class in GROUP_CLASSES:
@@ -39,10 +40,11 @@ def draft(account: Account, ticket: Ticket, at: Situation, expires_at: datetime)
 
 
 def draft_combination(
-    account: Account, ticket: Ticket, contracts: list[Contract], now: datetime, expires_at: datetime
+    account: Account, ticket: Ticket, contracts: list[Contract], at: Situation, expires_at: datetime
 ) -> Order:
-    """The parent of a multi-leg ticket with its legs; what it reserves is for the caller to set."""
-    order = _bare(account, ticket, Combination(tuple(contracts)), now, expires_at)
+    """The parent of a multi-leg ticket with its legs, *at* the first one's situation; the caller sets its reserve."""
+    order = _bare(account, ticket, Combination(tuple(contracts)), at.now, expires_at)
+    order.hours = at.hours
     for number, (leg, contract) in enumerate(zip(ticket.legs, contracts, strict=True)):
         made = _part(order, f"leg {number}", contract, "", leg.side, Prices(), order.qty * leg.ratio)
         made.intent, made.ratio = leg.intent, leg.ratio
@@ -113,6 +115,7 @@ def _part(order: Order, word: str, instrument: Instrument, kind: str, side: str,
         first_part=None,
         order_class=order.order_class,
         parent=order,
+        hours=order.hours,
     )
 
 

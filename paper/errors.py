@@ -52,8 +52,10 @@ def not_found(message: str) -> ApiError:
     return _error(404, 40410000, message, {})
 
 
-def unauthorized() -> ApiError:
-    """The trading API does not know these keys."""
+def unauthorized(*, with_code: bool) -> ApiError:
+    """The trading API does not know these keys; both forms have been seen."""
+    if not with_code:
+        return ApiError(401, {"message": "unauthorized."})
     return _error(401, 40110000, "request is not authorized", {})
 
 

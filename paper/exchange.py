@@ -1,54 +1,22 @@
-"""What clients, the day and the brokerage do to orders; what then happens to an order is in `floor`.
+"""What clients and the day do to orders; what the brokerage does is in `behind`, what then happens in `floor`.
 
 A request is checked by `rules`, drafted by `drafting` and taken into the book; the caller answers, then routes it.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterable
 
 from paper import drafting, replacing, rules, rules_combinations, valuation
+from paper.behind import Behind, head_of
 from paper.book import Account
 from paper.errors import ApiError, invalid, unprocessable
-from paper.instruments import Contract, Instrument, Registry, is_occ
-from paper.lottery import Lottery
-from paper.market import Market
+from paper.instruments import Contract, is_occ
 from paper.order import Order
-from paper.sessions import Calendar
-from paper.situation import Situation
-from paper.succession import Succession
-from paper.switches import Switches
-from paper.tickets import Ticket, closing_ticket
-from paper.timeline import Timeline
-from paper.times import new_york_day
-from paper.updates import Update
+from paper.sessions import Hours
+from paper.tickets import Ticket
 
 
-class Exchange(Succession):
+class Exchange(Behind):
     """All accounts' orders against one market."""
-
-    def __init__(
-        self,
-        *,
-        timeline: Timeline,
-        calendar: Calendar,
-        registry: Registry,
-        market: Market,
-        accounts: dict[str, Account],
-        lottery: Lottery,
-        announce: Callable[[Update], None],
-        switches: Switches,
-    ) -> None:
-        super().__init__(
-            timeline=timeline,
-            calendar=calendar,
-            market=market,
-            accounts=accounts,
-            lottery=lottery,
-            announce=announce,
-        )
-        self.switches = switches
-        self._registry = registry
 
     # Orders of clients
 
@@ -63,6 +31,7 @@ class Exchange(Succession):
         for part in [order] if order.is_combination else order.group:
             self._draw(part)
         self._book(account, order)
+        self._plan(order)
         return order
 
     def cancel(self, account: Account, order: Order) -> None:
@@ -70,12 +39,12 @@ class Exchange(Succession):
         if order.status == "canceled" and not self.switches.cancel_of_canceled_refused:
             return
         what = "leg order" if order.is_leg_of_combination else "order"
-        if not order.is_open or order.status == "pending_replace":
+        if not order.is_open or order.status in {"pending_replace", "pending_cancel"}:
             state = order.status if order.is_leg_of_combination else f'"{order.status}"'
             raise unprocessable(f"{what} is already in {state} state")
         if replacing.is_pending(order, account.orders.get(order.replaces or "")):
             raise unprocessable("order chain not fully replaced")
-        self.cancel_for(order)
+        self.ask_to_cancel(head_of(order))
 
     def replace(self, account: Account, order: Order, change: replacing.Change) -> Order:
         """Check a change and take the replacement into the book. The caller answers, then calls `settle_replacement`.
@@ -87,7 +56,7 @@ class Exchange(Succession):
             raise invalid("client_order_id must be unique")
         made = self._replacement(account, order, ticket)
         made.replaces, order.replaced_by = order.id, made.id
-        made.status = self._first_status()
+        made.status = self._first_status(made)
         account.announce(made)
         return made
 
@@ -99,7 +68,7 @@ class Exchange(Succession):
         for symbol in symbols:
             for account in self.accounts.values():
                 for order in account.open_orders(symbol):
-                    head = order.parent if order.is_leg_of_combination and order.parent is not None else order
+                    head = head_of(order)
                     if head.is_combination and head.id in tried:
                         continue
                     tried.add(head.id)
@@ -110,80 +79,40 @@ class Exchange(Succession):
     def session_opens(self) -> None:
         """Queued orders reach the market; what has grown too old is canceled."""
         self._cancel_aged()
-        for order in self._open_orders():
-            if order.status == "accepted":
-                self._activate(order)
+        self.hours_begin(*Hours)
 
     def session_closes(self) -> None:
         """The closing auction is held, orders whose time is over expire, and the day's closing equity is noted."""
-        now = self._timeline.now
         self._hold_closing_auction()
         self._cancel_aged()
-        for order in self._open_orders():
-            if order.is_open and order.expires_at <= now:
-                self._end(order, "expired")
+        self.hours_end(Hours.CORE)
         self._market.note_closing_marks()
         for account in self.accounts.values():
             account.last_equity = valuation.equity(account, self._market)
 
-    # The brokerage's own doing
-
-    def close_behind(self, account: Account, symbol: str, qty: Decimal) -> Order | None:
-        """Close up to *qty* of a position by an order of the brokerage's own; None when nothing is held.
-
-        What the client's own closing orders claim is taken from them: they are canceled first when too little is
-        free, as a liquidation does. No rule refuses it, and it fills in one piece.
-        """
-        held = account.held(symbol)
-        qty = min(qty, abs(held))
-        if qty <= 0:
-            return None
-        if account.available(symbol) < qty:
-            for order in account.closing_orders(symbol):
-                if order.is_open:
-                    self.cancel_for(order)
-        ticket = closing_ticket(symbol, "sell" if held > 0 else "buy", qty)
-        situation = self._situation(account, self._registry.known(symbol))
-        order = drafting.draft(account, ticket, situation, self._expiry(ticket, situation.instrument))
-        self._book(account, order)
-        self.route(order)
-        return order
-
-    def cancel_for(self, order: Order) -> None:
-        """Cancel an order, or the one it is a leg of, by the brokerage's own decision."""
-        self._cancel(order.parent if order.is_leg_of_combination and order.parent is not None else order)
-
-    def reject(self, order: Order) -> None:
-        """End an order that was accepted, as a venue does that refuses it late."""
-        self._end(order, "rejected")
-
-    def fill_at(self, order: Order, price: Decimal) -> None:
-        """Fill what is left of an open order at *price*, whatever the market shows; its legs have their own."""
-        if not order.is_combination:
-            self._fill(order, order.left, price)
-
-    def release(self, key: str) -> None:
-        """Let a parked order, or a parked symbol's orders, meet the market again."""
-        self.parked.discard(key)
+    def catch_up(self) -> None:
+        """After a time away: what ended meanwhile ends now, what was pending is decided, what may fill is tried."""
+        self.abandon_replacements()
+        self.decide_pending()
+        self._cancel_aged()
+        self.hours_end(*Hours)
+        now = self._timeline.now
+        self.hours_begin(*(hours for hours in Hours if self._calendar.session_at(now, hours) is not None))
         for order in self._open_orders():
-            if key in {order.id, order.symbol}:
-                self._try(order)
-
-    def hold_fills(self, holding: bool) -> None:
-        """While held nothing fills; on release everything that can fill does."""
-        self.holding = holding
-        if not holding:
-            for order in self._open_orders():
-                if order.id not in self._remainders:
-                    self._try(order)
+            self._plan(order)
+            self.release(order.id)
 
     # Inside
+
+    @property
+    def rests_overnight(self) -> bool:
+        return self.switches.gtc_done_for_day
 
     def _single(self, account: Account, ticket: Ticket) -> Order:
         instrument = self._registry.find(ticket.symbol)
         if instrument is None:
             raise _unknown(ticket.symbol)
-        situation = self._situation(account, instrument)
+        situation = self._situation(account, instrument, extended=ticket.extended_hours)
         rules.check(ticket, situation)
         return drafting.draft(account, ticket, situation, self._expiry(ticket, instrument))
 
@@ -192,14 +121,14 @@ class Exchange(Succession):
         situations = [self._situation(account, contract, old) for contract in contracts]
         reserve = rules_combinations.check(ticket, situations)
         expires_at = min(self._expiry(ticket, contract) for contract in contracts)
-        order = drafting.draft_combination(account, ticket, contracts, self._timeline.now, expires_at)
+        order = drafting.draft_combination(account, ticket, contracts, situations[0], expires_at)
         order.reserve_price = reserve / order.qty / order.instrument.multiplier
         return order
 
     def _replacement(self, account: Account, order: Order, ticket: Ticket) -> Order:
         if order.is_combination:
             return self._combination(account, ticket, order)
-        situation = self._situation(account, order.instrument, order)
+        situation = self._situation(account, order.instrument, order, extended=ticket.extended_hours)
         if order.status != "held":
             rules.check(ticket, situation)
         made = drafting.draft(account, ticket, situation, self._expiry(ticket, order.instrument))
@@ -231,27 +160,6 @@ class Exchange(Succession):
         for order in self._open_orders():
             if order.is_open and order.time_in_force == "gtc" and order.expires_at <= now:
                 self._end(order, "expired" if isinstance(order.instrument, Contract) else "canceled")
-
-    def _situation(self, account: Account, instrument: Instrument, replacing: Order | None = None) -> Situation:
-        now, symbol = self._timeline.now, instrument.symbol
-        trade, today = self._market.trades.get(symbol), new_york_day(now)
-        return Situation(
-            account=account,
-            instrument=instrument,
-            underlying=self._registry.find(instrument.underlying) if isinstance(instrument, Contract) else None,
-            quote=self._market.quotes.get(symbol),
-            last_trade=trade.price if trade else None,
-            mark=self._market.mark(symbol),
-            session=self._calendar.session_at(now),
-            last_session=self._calendar.latest(now),
-            auction_day=next(iter(self._calendar.between(today, today)), None),
-            now=now,
-            switches=self.switches,
-            replacing=replacing,
-        )
-
-    def _expiry(self, ticket: Ticket, instrument: Instrument) -> datetime:
-        return drafting.expiry(ticket, instrument, self._calendar, self._timeline.now)
 
 
 def _unknown(symbol: str) -> ApiError:

@@ -2,7 +2,7 @@
 
 accepted -> (session opens) -> new -> partially_filled -> filled; canceled, expired, rejected and replaced end it from
 any open state. Everything happens at the timeline's present; every step is announced once, after the book has
-changed.
+changed. How orders wait for their hours is in `waiting`.
 """
 
 from collections.abc import Callable
@@ -57,15 +57,18 @@ class Floor:
 
     def _book(self, account: Account, order: Order) -> None:
         """Take an order and the parts of its group into the book."""
-        order.status = self._first_status()
+        order.status = self._first_status(order)
         account.add(order)
         for leg in order.legs:
             leg.status = order.status if leg.is_leg_of_combination else "held"
             account.add(leg)
         self._tell(order, order.status)
+        for leg in order.legs:
+            if leg.status == "held":
+                self._tell(leg, "held")
 
-    def _first_status(self) -> str:
-        return "accepted" if self._calendar.session_at(self._timeline.now) is None else "pending_new"
+    def _first_status(self, order: Order) -> str:
+        return "accepted" if self._calendar.session_at(self._timeline.now, order.hours) is None else "pending_new"
 
     def _draw(self, order: Order) -> None:
         """Let the lottery decide whether an order fills in two parts; what needs one price for all does not."""
@@ -133,14 +136,15 @@ class Floor:
             return None
         if order.time_in_force == "cls":
             return self._auction
-        return self._calendar.session_at(self._timeline.now)
+        return self._calendar.session_at(self._timeline.now, order.hours)
 
     def _price(self, order: Order, session: Session) -> Decimal | None:
         """The price an order meets in this session."""
+        since = session.quoted_since(self._timeline.now, order.hours)
 
         def look(symbol: str) -> Quote | None:
             quote = self._market.quotes.get(symbol)
-            return quote if quote is not None and quote.at >= session.open else None
+            return quote if quote is not None and quote.at >= since else None
 
         return meeting.offered(order, look)
 
@@ -174,7 +178,7 @@ class Floor:
         order.executions += 1
         order.filled_qty += qty
         order.filled_value += qty * price
-        if order.status != "pending_replace" or not order.left:
+        if not order.status.startswith("pending_") or not order.left:
             order.status = "partially_filled" if order.left else "filled"
         order.updated_at = now
         if not order.left:
@@ -204,11 +208,13 @@ class Floor:
             other.qty -= min(qty, other.left)
             if not order.left or not other.left:
                 self._end(other, "canceled")
+            else:
+                self._tell(other, "restated")
 
     # Ending
 
     def _cancel(self, order: Order) -> None:
-        order.cancel_requested_at = self._timeline.now
+        order.cancel_requested_at = order.cancel_requested_at or self._timeline.now
         self._end(order, "canceled")
 
     def _end(self, order: Order, status: str) -> None:

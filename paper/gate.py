@@ -167,7 +167,8 @@ class Gate:
     def _authenticate(self, request: web.Request, family: str) -> Account:
         name = self._keys.account(*_credentials(request))
         if name is None:
-            raise data_error(403, "forbidden.") if family == "data" else unauthorized()
+            form = self._world.exchange.switches.unauthorized_with_code
+            raise data_error(403, "forbidden.") if family == "data" else unauthorized(with_code=form)
         return self._world.accounts[name]
 
     async def _suffer(self, fault: Fault, request: web.Request, family: str) -> web.Response:

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from paper import ids
+from paper.sessions import Hours
 
 _OCC = re.compile(r"([A-Z]{1,6})(\d{6})([CP])(\d{8})")
 
@@ -18,6 +19,7 @@ class Stock:
     symbol: str
     has_options: bool
     shortable: bool = True
+    fractionable: bool = True
 
     asset_class = "us_equity"
     multiplier = 1
@@ -92,10 +94,26 @@ def split_occ(symbol: str) -> tuple[str, date, str, Decimal] | None:
 
 
 class Registry:
-    """Every instrument of all days, by symbol and by asset id; *hard_to_borrow* stocks cannot be sold short."""
+    """Every instrument of all days, by symbol and by asset id.
 
-    def __init__(self, instruments: list[Instrument], hard_to_borrow: Collection[str] = ()) -> None:
-        self._by_symbol = {i.symbol: _marked(i, hard_to_borrow) for i in instruments}
+    *hard_to_borrow* stocks cannot be sold short, *whole_shares* only be traded in whole ones; options on *late_close*
+    stocks trade a quarter of an hour longer, and options on *cash_settled* ones end in cash instead of shares.
+    """
+
+    def __init__(
+        self,
+        instruments: list[Instrument],
+        *,
+        hard_to_borrow: Collection[str] = (),
+        whole_shares: Collection[str] = (),
+        late_close: Collection[str] = (),
+        cash_settled: Collection[str] = (),
+    ) -> None:
+        self._by_symbol = {i.symbol: _marked(i, hard_to_borrow, whole_shares) for i in instruments}
+        self.late_close = frozenset(late_close)
+        self.cash_settled = frozenset(cash_settled)
+        #: Symbols that take no orders, by order of the control port.
+        self.untradable: set[str] = set()
         self._by_id = {instrument.asset_id: instrument for instrument in self._by_symbol.values()}
         self.stocks = sorted((i for i in self._by_symbol.values() if isinstance(i, Stock)), key=lambda i: i.symbol)
         self.contracts = sorted((i for i in self._by_symbol.values() if isinstance(i, Contract)), key=_chain_order)
@@ -117,15 +135,24 @@ class Registry:
         """The instrument of an order or position that exists; a KeyError would be a bug here."""
         return self._by_symbol[symbol]
 
+    def hours(self, instrument: Instrument, *, extended: bool = False) -> Hours:
+        """The hours in which orders for an instrument may fill; the legs of a combination share an underlying."""
+        if isinstance(instrument, Combination):
+            return self.hours(instrument.contracts[0])
+        if isinstance(instrument, Stock):
+            return Hours.EXTENDED if extended else Hours.CORE
+        return Hours.LATE if instrument.underlying in self.late_close else Hours.CORE
+
     def is_stock(self, symbol: str) -> bool:
         """Whether *symbol* is a stock of this world."""
         return isinstance(self._by_symbol.get(symbol), Stock)
 
 
-def _marked(instrument: Instrument, hard_to_borrow: Collection[str]) -> Instrument:
-    if isinstance(instrument, Stock) and instrument.symbol in hard_to_borrow:
-        return replace(instrument, shortable=False)
-    return instrument
+def _marked(instrument: Instrument, hard_to_borrow: Collection[str], whole_shares: Collection[str]) -> Instrument:
+    if not isinstance(instrument, Stock):
+        return instrument
+    symbol = instrument.symbol
+    return replace(instrument, shortable=symbol not in hard_to_borrow, fractionable=symbol not in whole_shares)
 
 
 def _chain_order(contract: Contract) -> tuple[date, str]:

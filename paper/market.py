@@ -6,10 +6,11 @@ Prices stay text until somebody asks: a day has thousands of quotes and few of t
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from paper.tape import QuoteRow, TradeRow
+from paper.times import new_york_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Market:
         self.quotes: dict[str, Quote] = {}
         self.trades: dict[str, Trade] = {}
         self.closing_marks: dict[str, Decimal] = {}
+        #: What each session's stocks closed at, by its day: what its options are settled by.
+        self.closes: dict[date, dict[str, Decimal]] = defaultdict(dict)
         self._mids: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
 
     def show_quotes(self, rows: Iterable[QuoteRow], at: datetime) -> list[Quote]:
@@ -83,6 +86,17 @@ class Market:
         """A session ends: its last marks are what the next session's changes are measured from."""
         marks = ((symbol, self.mark(symbol)) for symbol in {*self.quotes, *self.trades})
         self.closing_marks = {symbol: mark for symbol, mark in marks if mark is not None}
+
+    def note_closes(self, day: date, symbols: Iterable[str]) -> None:
+        """Keep what these closed at; one without a price on *day* has none, whatever it cost before."""
+        for symbol in symbols:
+            mark = self.mark(symbol) if self._is_of(day, symbol) else None
+            if mark is not None:
+                self.closes[day].setdefault(symbol, mark)
+
+    def _is_of(self, day: date, symbol: str) -> bool:
+        shown = (self.quotes.get(symbol), self.trades.get(symbol))
+        return any(seen is not None and new_york_day(seen.at) == day for seen in shown)
 
     def mark(self, symbol: str) -> Decimal | None:
         """The price at which a position is valued: the mid, else the one side there is, else the last trade."""

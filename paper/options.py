@@ -30,6 +30,8 @@ class AccountOption:
 
 #: Seconds of clock time per second; faster than this is what a stepped clock is for.
 FASTEST = 1_000_000
+#: Stocks on which options trade until 16:15, as Alpaca names them.
+LATE_CLOSE = ("SPY", "QQQ")
 #: The accounts that are always there.
 DEFAULT_ACCOUNTS = (AccountOption("large", Decimal(100_000)), AccountOption("tiny", Decimal(2_000)))
 
@@ -41,7 +43,8 @@ class Options:
     *speed* is seconds of clock time per second; at 0 only the control port moves the clock. *partial_ratio* is the
     share of orders that fill in two parts. *rate_limit* is requests a minute and account, for trading and for data
     each. Port 0 means a free one. *switches* choose where sources about Alpaca disagree; *hard_to_borrow* are the
-    stocks that cannot be sold short.
+    stocks that cannot be sold short, *whole_shares* those that trade in whole shares only, *late_close* those with
+    options until 16:15, *cash_settled* those on which options end in cash.
     """
 
     data: tuple[Path, ...]
@@ -54,6 +57,9 @@ class Options:
     partial_ratio: float = 0.1
     switches: Switches = DEFAULTS
     hard_to_borrow: tuple[str, ...] = ()
+    whole_shares: tuple[str, ...] = ()
+    late_close: tuple[str, ...] = LATE_CLOSE
+    cash_settled: tuple[str, ...] = ()
     accounts: tuple[AccountOption, ...] = ()
     rate_limit: int = 200
     journal: Path | None = None
@@ -99,6 +105,9 @@ def parse(argv: list[str]) -> Options:
         partial_ratio=given.partial_ratio,
         switches=reduce(set_switch, given.switch, DEFAULTS),
         hard_to_borrow=tuple(given.hard_to_borrow),
+        whole_shares=tuple(given.whole_shares),
+        late_close=(*LATE_CLOSE, *given.late_close),
+        cash_settled=tuple(given.cash_settled),
         accounts=tuple(given.account),
         rate_limit=given.rate_limit,
         journal=given.journal,
@@ -135,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--partial-ratio", type=float, default=0.1, help="share of orders that fill in two parts")
     add("--switch", type=_switch, action="append", default=[], help="name=value; see paper/switches.py")
     add("--hard-to-borrow", action="append", default=[], metavar="SYMBOL", help="cannot be sold short")
+    add("--whole-shares", action="append", default=[], metavar="SYMBOL", help="is not fractionable")
+    add("--late-close", action="append", default=[], metavar="SYMBOL", help="its options trade until 16:15")
+    add("--cash-settled", action="append", default=[], metavar="SYMBOL", help="its options end in cash")
     add("--account", type=account, action="append", default=[], help="name=cash[,level=N][,shorting]")
     add("--rate-limit", type=int, default=200, help="requests a minute and account")
     add("--journal", type=Path, help="write what happened here, JSON lines")

@@ -9,12 +9,30 @@ from datetime import datetime
 from decimal import Decimal
 
 from paper.instruments import Instrument
+from paper.sessions import Hours
 
 ZERO = Decimal(0)
 #: States in which an order can still change.
-OPEN_STATES = frozenset({"accepted", "pending_new", "new", "partially_filled", "held", "pending_replace"})
-#: States in which the market may fill an order.
-WORKING_STATES = frozenset({"new", "partially_filled", "pending_replace"})
+OPEN_STATES = frozenset(
+    {
+        "accepted",
+        "pending_new",
+        "new",
+        "partially_filled",
+        "held",
+        "pending_replace",
+        "pending_cancel",
+        "done_for_day",
+        "accepted_for_bidding",
+        "stopped",
+        "suspended",
+        "calculated",
+    }
+)
+#: States in which the market may fill an order; while something is pending a fill may still win.
+WORKING_STATES = frozenset({"new", "partially_filled", "pending_replace", "pending_cancel"})
+#: States in which an open order waits for the brokerage and does not fill.
+ASIDE_STATES = frozenset({"accepted_for_bidding", "stopped", "suspended", "calculated"})
 STOP_TYPES = frozenset({"stop", "stop_limit", "trailing_stop"})
 #: Classes of orders whose parts are tied to each other.
 GROUP_CLASSES = frozenset({"bracket", "oco", "oto"})
@@ -34,7 +52,8 @@ class Prices:
 class Order:
     """One order. *turn* is its place among all orders of its account; *reserve_price* is what its buying power
     was checked at; *first_part* is how much its first execution fills when it fills in two parts. *hwm* is the best
-    price a trailing stop has seen; *ratio* is how many units of a leg belong to one unit of its multi-leg parent."""
+    price a trailing stop has seen; *ratio* is how many units of a leg belong to one unit of its multi-leg parent;
+    *hours* are those in which it may fill."""
 
     id: str
     account: str
@@ -74,6 +93,7 @@ class Order:
     legs: list["Order"] = field(default_factory=list)
     parent: "Order | None" = None
     ratio: Decimal | None = None
+    hours: str = Hours.CORE
 
     @property
     def symbol(self) -> str:

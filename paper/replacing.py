@@ -14,7 +14,7 @@ from paper.order import ZERO, Order, Prices
 from paper.tickets import TIMES_IN_FORCE, LegTicket, Ticket, client_order_id, positive
 
 #: States in which an order can be replaced; a held exit waits for its entry and may be moved meanwhile.
-_REPLACEABLE = frozenset({"new", "partially_filled", "held"})
+_REPLACEABLE = frozenset({"new", "partially_filled", "held", "done_for_day"})
 _PRICES = {"limit": ("limit", "stop_limit"), "stop": ("stop", "stop_limit"), "trail": ("trailing_stop",)}
 
 

@@ -78,7 +78,8 @@ class ReferenceApi:
         query = Query(request.query)
         classes, exchanges = query.names("asset_class"), query.names("exchange")
         attributes = set(query.names("attributes"))
-        shown = [wire_reference.asset(stock, self._switches) for stock in self._world.registry.stocks]
+        registry = self._world.registry
+        shown = [wire_reference.asset(stock, registry, self._switches) for stock in registry.stocks]
         return reply(
             [
                 asset
@@ -95,7 +96,7 @@ class ReferenceApi:
         found = self._world.registry.find(wanted)
         if not isinstance(found, Stock):
             raise not_found(f"asset not found for {wanted}")
-        return reply(wire_reference.asset(found, self._switches))
+        return reply(wire_reference.asset(found, self._world.registry, self._switches))
 
     # Option contracts
 
@@ -116,12 +117,15 @@ class ReferenceApi:
         return reply(self._shown(found))
 
     def _shown(self, contract: Contract) -> wire.JSON:
-        return wire_reference.contract(contract, Stock(contract.underlying, True).asset_id, self._is_active(contract))
+        active = self._is_active(contract)
+        tradable = active and contract.symbol not in self._world.registry.untradable
+        underlying = Stock(contract.underlying, True).asset_id
+        return wire_reference.contract(contract, underlying, active=active, tradable=tradable)
 
     def _is_active(self, contract: Contract) -> bool:
-        """A contract is active until the close of its last trading day."""
-        now = self._world.timeline.now
-        return next(self._world.calendar.starting(contract.last_trading_day)).close > now and (
+        """A contract is active until its hours of its last trading day end."""
+        now, hours = self._world.timeline.now, self._world.registry.hours(contract)
+        return next(self._world.calendar.starting(contract.last_trading_day)).closes(hours) > now and (
             times.new_york_day(now) <= contract.last_trading_day
         )
 

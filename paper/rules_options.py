@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from paper import book, margin
-from paper.errors import forbidden, unprocessable
+from paper.errors import ApiError, forbidden, unprocessable
 from paper.instruments import Contract
 from paper.numbers import decimals, is_whole, plain
 from paper.order import ZERO
@@ -32,6 +32,12 @@ def option_type_is_known(ticket: Ticket, at: Situation) -> None:
         raise unprocessable("order_time_in_force provided not supported for options trading")
 
 
+def option_stop_is_understood(ticket: Ticket, at: Situation) -> None:
+    """One recording shows a plain stop that opens a short break the server."""
+    if at.switches.sell_to_open_stop_fails and ticket.type == "stop" and intent_of(ticket, at) == "sell_to_open":
+        raise ApiError(500, {"code": 50010000, "message": "internal server error occurred"})
+
+
 def option_qty_is_whole(ticket: Ticket, at: Situation) -> None:
     if not is_whole(qty_of(ticket)):
         raise unprocessable("qty must be integer for options trading")
@@ -49,9 +55,11 @@ def contract_still_trades(ticket: Ticket, at: Situation) -> None:
 
 
 def contract_takes(contract: Contract, intent: str, at: Situation) -> None:
-    """Refuse what a contract takes no more: anything after its end, openings shortly before it."""
+    """Refuse what a contract takes no more: anything after its end, openings shortly before the day's close."""
+    if not at.tradable:
+        raise unprocessable(f'contract "{contract.symbol}" is not tradable')
     last, seen = contract.last_trading_day, at.last_session
-    if new_york_day(at.now) > last or (seen is not None and seen.day == last and at.now >= seen.close):
+    if new_york_day(at.now) > last or (seen is not None and seen.day == last and at.now >= seen.closes(at.hours)):
         raise unprocessable(f'contract "{contract.symbol}" is expired')
     if at.session is None or at.session.day != last or not intent.endswith("_to_open"):
         return
@@ -141,4 +149,5 @@ OPTION_RULES = (
     contract_still_trades,
     option_market_order_is_in_hours,
     option_level_suffices,
+    option_stop_is_understood,
 )

@@ -20,6 +20,11 @@ _EVENING = time(19, 0)
 _CENT = Decimal("0.01")
 
 
+def stock_is_tradable(ticket: Ticket, at: Situation) -> None:
+    if not at.tradable:
+        raise unprocessable(f'asset "{at.instrument.symbol}" is not tradable')
+
+
 def stock_qty_is_whole(ticket: Ticket, at: Situation) -> None:
     if ticket.qty is None or not is_whole(ticket.qty):
         raise forbidden(f'asset "{at.instrument.symbol}" is not fractionable')
@@ -119,6 +124,7 @@ def short_sale_is_allowed(ticket: Ticket, at: Situation) -> None:
 
 
 STOCK_RULES = (
+    stock_is_tradable,
     stock_qty_is_whole,
     stock_prices_are_on_the_grid,
     extended_hours_are_for_limits,

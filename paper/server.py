@@ -83,7 +83,8 @@ class Server:
         events = EventApi(self.world, self._log)
         for api in (TradingApi(self.world), ReferenceApi(self.world), DataApi(self.world), events):
             app.add_routes(api.routes())
-        trades = TradeStream(self.world.hub, self._keys).handle
+        notice = self.world.exchange.switches.deprecation_message
+        trades = TradeStream(self.world.hub, self._keys, notice=notice).handle
         stocks, options = (DataStream(self.world.hub, self._keys, stream).handle for stream in (STOCK, OPTION))
         app.add_routes(
             [

@@ -1,5 +1,8 @@
 """When the market is open: the recorded sessions, and around them the ordinary calendar of the New York exchanges.
 
+A session has more hours than its core ones: stocks trade before and after them for those who ask for it, and options
+on some broad funds a quarter of an hour longer.
+
 From the first recorded day to the last one only recorded days are sessions, so that days of different years can be
 played one after the other. Outside that span the exchange's holidays and early closes follow from their rules.
 """
@@ -8,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 
 from paper import times
@@ -16,6 +20,18 @@ _OPEN = time(9, 30)
 _CLOSE = time(16, 0)
 _EARLY_CLOSE = time(13, 0)
 _JUNETEENTH_SINCE = 2022
+_LATE = timedelta(minutes=15)
+_EXTENDED_OPEN = time(4, 0)
+_EXTENDED_CLOSE = time(20, 0)
+_EXTENDED_EARLY_CLOSE = time(17, 0)
+
+
+class Hours(StrEnum):
+    """Which hours of its day an order is for: the core ones, a quarter of an hour more, or 04:00 to 20:00."""
+
+    CORE = "core"
+    LATE = "late"
+    EXTENDED = "extended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +43,30 @@ class Session:
     close: datetime
     early_close: bool
 
-    def holds(self, at: datetime) -> bool:
+    def opens(self, hours: str) -> datetime:
+        """When these hours begin."""
+        if hours != Hours.EXTENDED:
+            return self.open
+        return min(self.open, times.at_new_york(self.day, _EXTENDED_OPEN))
+
+    def closes(self, hours: str) -> datetime:
+        """When these hours end; the extended ones at 17:00 on an early close."""
+        if hours == Hours.CORE:
+            return self.close
+        if hours == Hours.LATE:
+            return self.close + _LATE
+        wall = _EXTENDED_EARLY_CLOSE if self.early_close else _EXTENDED_CLOSE
+        return max(self.close, times.at_new_york(self.day, wall))
+
+    def holds(self, at: datetime, hours: str = Hours.CORE) -> bool:
         """Whether the market is open at this instant."""
-        return self.open <= at < self.close
+        return self.opens(hours) <= at < self.closes(hours)
+
+    def quoted_since(self, at: datetime, hours: str) -> datetime:
+        """From when on a quote counts for an order of these hours: what was quoted before the bell does not."""
+        if hours == Hours.EXTENDED and not self.holds(at):
+            return self.close if at >= self.close else self.opens(hours)
+        return self.open
 
 
 class Calendar:
@@ -39,23 +76,29 @@ class Calendar:
         self.recorded = recorded
         self._opens = [session.open for session in recorded]
 
-    def session_at(self, at: datetime) -> Session | None:
-        """The recorded session that is open at this instant."""
-        session = self.latest(at)
-        return session if session is not None and session.holds(at) else None
+    def session_at(self, at: datetime, hours: str = Hours.CORE) -> Session | None:
+        """The recorded session that is open at this instant, in these hours."""
+        index = bisect_right(self._opens, at)
+        near = self.recorded[max(0, index - 1) : index + 1]
+        return next((session for session in near if session.holds(at, hours)), None)
 
     def latest(self, at: datetime) -> Session | None:
         """The recorded session that opened last."""
         index = bisect_right(self._opens, at)
         return self.recorded[index - 1] if index else None
 
-    def ending_after(self, at: datetime) -> Session:
+    def ending_after(self, at: datetime, hours: str = Hours.CORE) -> Session:
         """The session that is open now, or else the next one: where a DAY order ends."""
-        return next(session for session in self.starting(times.new_york_day(at)) if session.close > at)
+        return next(session for session in self.starting(times.new_york_day(at)) if session.closes(hours) > at)
 
-    def opening_after(self, at: datetime) -> Session:
+    def opening_after(self, at: datetime, hours: str = Hours.CORE) -> Session:
         """The next session to open."""
-        return next(session for session in self.starting(times.new_york_day(at)) if session.open > at)
+        return next(session for session in self.starting(times.new_york_day(at)) if session.opens(hours) > at)
+
+    def on(self, day: date) -> Session | None:
+        """The session of a day; None on a day without one."""
+        session = next(self.starting(day))
+        return session if session.day == day else None
 
     def between(self, start: date, end: date) -> list[Session]:
         """All sessions from *start* to *end*, both included."""

@@ -1,31 +1,32 @@
-"""Exercise, assignment and expiry: what happens to option positions without an order.
+"""When option positions end without an order: by exercise, assignment and expiry.
 
-Positions and cash change at once; nothing is told over trade_updates, and the activities (OPEXC, OPASN, OPEXP and
-OPTRD for the shares) are listed from the next day on. On a contract's last day, positions that could not be exercised
-or covered are liquidated from the cut-off; at the close what is in the money by a cent is exercised or assigned, and
-the rest expires.
+Here is when and whether; what then moves is in `deliveries`. On a contract's last day, positions that could not be
+exercised or covered are liquidated from the cut-off; at the close what is in the money by a cent is exercised or
+assigned, and the rest expires. Which of them depends on what the underlying closed at; while that is not known
+the position stays, and `unsettled` tells of it.
 """
 
-from collections.abc import Callable
-from datetime import datetime, time, timedelta
+import logging
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from paper import ids, valuation
-from paper.book import Account, NonTrade
+from paper import valuation
+from paper.book import Account
+from paper.deliveries import Changed, Deliveries
 from paper.errors import forbidden, unprocessable
 from paper.exchange import Exchange
-from paper.instruments import Contract, Instrument, Registry
+from paper.instruments import Contract, Registry
 from paper.market import Market
 from paper.numbers import plain
 from paper.order import ZERO
-from paper.sessions import Calendar, Session
+from paper.sessions import Calendar, Hours, Session
 from paper.timeline import Event, Rank, Timeline
-from paper.times import at_new_york, new_york_day, new_york_stamp
+from paper.times import new_york_day
+
+log = logging.getLogger(__name__)
 
 #: In the money by this many dollars per share, a contract is exercised by itself.
 _IN_THE_MONEY = Decimal("0.01")
-#: Told of an account, a symbol and the reason of a change.
-Changed = Callable[[Account, str, str], None]
 
 
 class Settlement:
@@ -47,7 +48,11 @@ class Settlement:
         self._registry = registry
         self._market = market
         self._changed = changed
+        #: What moves when a position ends.
+        self.deliveries = Deliveries(exchange, timeline, registry, changed)
         self._liquidation: Event | None = None
+        self._late: datetime | None = None
+        self._told: set[tuple[str, str]] = set()
 
     # By request
 
@@ -58,6 +63,8 @@ class Settlement:
             raise forbidden("no qty available to exercise")
         if self._is_between_close_and_midnight():
             raise unprocessable("exercise requests are not accepted between market close and midnight")
+        if self._is_in_cash(contract):
+            raise unprocessable("the contract is settled in cash when it expires")
         if self._exercisable(account, contract, qty) < qty:
             power = max(ZERO, account.buying_power())
             required = contract.strike * qty * contract.multiplier
@@ -66,7 +73,7 @@ class Settlement:
                 options_buying_power=plain(power),
                 cost_basis=plain(required),
             )
-        self._exercise(account, contract, qty)
+        self.deliveries.exercise(account, contract, qty)
 
     def keep_from_exercise(self, account: Account, contract: Contract) -> None:
         """Let a long position expire whatever it is worth. Raises: ApiError on any day but its last."""
@@ -75,27 +82,18 @@ class Settlement:
         account.keeps_from_exercise.add(contract.symbol)
         self._changed(account, contract.symbol, "do not exercise")
 
-    # By order of the control port
-
-    def force_exercise(self, account: Account, contract: Contract, qty: Decimal) -> None:
-        """Exercise so many of a long position, whether it can be paid for or not."""
-        self._exercise(account, contract, qty)
-
-    def force_assignment(self, account: Account, contract: Contract, qty: Decimal) -> None:
-        """Assign so many of a short position."""
-        self._assign(account, contract, qty)
-
-    def force_expiry(self, account: Account, contract: Contract) -> None:
-        """Let a whole position expire worthless."""
-        self._expire(account, contract)
-
     # By the day
 
     def watch(self) -> None:
-        """Plan the liquidation of this session while somebody holds what ends with it, and drop the plan otherwise."""
-        session = self._calendar.session_at(self._timeline.now)
+        """Plan the liquidation of this session while somebody holds what ends with it, and drop the plan otherwise.
+
+        What trades longer than the session is settled later than it.
+        """
+        session = self._calendar.session_at(self._timeline.now, Hours.LATE)
         switches = self._exchange.switches
-        if session is None or not switches.expiry_liquidation:
+        if session is not None:
+            self._plan_late_settlement(session)
+        if session is None or not session.holds(self._timeline.now) or not switches.expiry_liquidation:
             return
         held = any(self._ending(account, session) for account in self._exchange.accounts.values())
         if held and self._liquidation is None:
@@ -106,17 +104,59 @@ class Settlement:
             self._liquidation.called_off, self._liquidation = True, None
 
     def session_closes(self) -> None:
-        """Exercise, assign or expire what has traded for the last time; assignments come first."""
+        """The session is over, and with it what traded for the last time."""
         self._liquidation = None
-        session = self._calendar.latest(self._timeline.now)
-        if session is None:
-            return
+        self.settle()
+
+    def settle(self) -> None:
+        """Exercise, assign or expire what trades no more, where it is known how it ended; assignments come first."""
         for account in self._exchange.accounts.values():
-            ending = self._ending(account, session)
-            for contract, qty in sorted(ending.items(), key=lambda item: (item[1] > 0, item[0].symbol)):
-                self._end(account, contract, qty)
-            if ending:
+            ended = self._ended(account)
+            for contract, qty in sorted(ended.items(), key=lambda item: (item[1] > 0, item[0].symbol)):
+                close = self._close(contract)
+                if close is not None:
+                    self._end(account, contract, qty, contract.worth_at(close))
+                elif (account.name, contract.symbol) not in self._told:
+                    self._tell_unsettled(account, contract)
+            if ended:
                 account.last_equity = valuation.equity(account, self._market)
+
+    def unsettled(self) -> list[tuple[Account, Contract, Decimal]]:
+        """Positions in contracts that have ended while nobody knows what their underlying closed at."""
+        accounts = self._exchange.accounts.values()
+        ended = ((account, c, qty) for account in accounts for c, qty in self._ended(account).items())
+        return [(account, c, qty) for account, c, qty in ended if self._close(c) is None]
+
+    def _tell_unsettled(self, account: Account, contract: Contract) -> None:
+        self._told.add((account.name, contract.symbol))
+        day = contract.last_trading_day
+        log.warning(
+            "%s holds %s, unsettled: no close of %s on %s", account.name, contract.symbol, contract.underlying, day
+        )
+        self._changed(account, contract.symbol, "unsettled")
+
+    def _ended(self, account: Account) -> dict[Contract, Decimal]:
+        """Positions in contracts that trade no more."""
+        held = ((p.instrument, p.qty) for p in account.positions.values())
+        return {i: qty for i, qty in held if isinstance(i, Contract) and self._has_ended(i)}
+
+    def _has_ended(self, contract: Contract) -> bool:
+        now, last = self._timeline.now, contract.last_trading_day
+        session = self._calendar.on(last)
+        if session is None:
+            return new_york_day(now) > last
+        return now >= session.closes(self._registry.hours(contract))
+
+    def _close(self, contract: Contract) -> Decimal | None:
+        """What the underlying closed at on the contract's last day, dollars per share; None while unknown."""
+        return self._market.closes.get(contract.last_trading_day, {}).get(contract.underlying)
+
+    def _plan_late_settlement(self, session: Session) -> None:
+        closes = session.closes(Hours.LATE)
+        ending = (c for account in self._exchange.accounts.values() for c in self._ending(account, session))
+        if self._late != closes and any(self._registry.hours(contract) == Hours.LATE for contract in ending):
+            self._late = closes
+            self._timeline.schedule(closes, Rank.CLOSE, self.settle)
 
     def _ending(self, account: Account, session: Session) -> dict[Contract, Decimal]:
         """Positions in contracts that trade no more after *session*."""
@@ -128,7 +168,10 @@ class Settlement:
         self._liquidation = None
         for account in self._exchange.accounts.values():
             for contract, qty in self._ending(account, session).items():
-                if self._worth(contract) < _IN_THE_MONEY:
+                mark = self._market.mark(contract.underlying)
+                if mark is None:
+                    self._changed(account, contract.symbol, "not liquidated: the underlying has no price")
+                if mark is None or contract.worth_at(mark) < _IN_THE_MONEY or self._is_in_cash(contract):
                     continue
                 excess = qty - self._exercisable(account, contract, qty) if qty > 0 else self._uncovered(account, qty)
                 if excess > 0:
@@ -138,23 +181,24 @@ class Settlement:
         """How much of a short position has to go: all of it while the account cannot secure what it has sold."""
         return -qty if account.buying_power() < 0 else ZERO
 
-    def _end(self, account: Account, contract: Contract, qty: Decimal) -> None:
-        in_the_money = self._worth(contract) >= _IN_THE_MONEY
-        if qty < 0 and in_the_money:
-            self._assign(account, contract, -qty)
-        elif qty > 0 and in_the_money and contract.symbol not in account.keeps_from_exercise:
+    def _end(self, account: Account, contract: Contract, qty: Decimal, worth: Decimal) -> None:
+        """End a position whose contract is worth so many dollars per share."""
+        in_the_money = worth >= _IN_THE_MONEY
+        if in_the_money and self._is_in_cash(contract):
+            self.deliveries.settle_in_cash(account, contract, qty, worth)
+        elif qty < 0 and in_the_money:
+            self.deliveries.assign(account, contract, -qty)
+        elif in_the_money and contract.symbol not in account.keeps_from_exercise:
             exercised = self._exercisable(account, contract, qty)
             if exercised:
-                self._exercise(account, contract, exercised)
-        self._expire(account, contract)
+                self.deliveries.exercise(account, contract, exercised)
+        self.deliveries.expire(account, contract)
         account.keeps_from_exercise.discard(contract.symbol)
 
     # Inside
 
-    def _worth(self, contract: Contract) -> Decimal:
-        """Dollars per share in the money; nothing while the underlying has no price."""
-        mark = self._market.mark(contract.underlying)
-        return contract.worth_at(mark) if mark is not None else ZERO
+    def _is_in_cash(self, contract: Contract) -> bool:
+        return contract.underlying in self._registry.cash_settled
 
     def _exercisable(self, account: Account, contract: Contract, qty: Decimal) -> Decimal:
         """How many contracts the account can take or deliver the shares of."""
@@ -164,75 +208,6 @@ class Settlement:
         closing = max(ZERO, -shares) // contract.multiplier
         paid = max(ZERO, account.buying_power()) // (contract.strike * contract.multiplier)
         return min(qty, closing + paid)
-
-    def _expire(self, account: Account, contract: Contract) -> None:
-        left = account.held(contract.symbol)
-        if left:
-            group = ids.make("expiry", account.name, contract.symbol)
-            self._move(account, contract, -left, ZERO, "OPEXP", "Option Expiry", group)
-
-    def _exercise(self, account: Account, contract: Contract, qty: Decimal) -> None:
-        sign = 1 if contract.kind == "call" else -1
-        self._deliver(account, contract, -qty, sign * qty, ("OPEXC", "Option Exercise"))
-
-    def _assign(self, account: Account, contract: Contract, qty: Decimal) -> None:
-        sign = -1 if contract.kind == "call" else 1
-        self._deliver(account, contract, qty, sign * qty, ("OPASN", "Option Assignment"))
-
-    def _deliver(
-        self, account: Account, contract: Contract, contracts: Decimal, lots: Decimal, named: tuple[str, str]
-    ) -> None:
-        """Contracts go, and shares come or go at the strike."""
-        group = ids.make(named[0], account.name, contract.symbol, self._timeline.now, len(account.non_trades))
-        stock = self._registry.known(contract.underlying)
-        self._move(account, contract, contracts, ZERO, *named, group)
-        self._move(account, stock, lots * contract.multiplier, contract.strike, "OPTRD", "Option Trade", group)
-
-    def _move(
-        self, account: Account, instrument: Instrument, qty: Decimal, price: Decimal, kind: str, said: str, group: str
-    ) -> None:
-        """Change a position and cash, write the activity of it, and drop orders that close what is gone."""
-        before = account.cash
-        account.book(instrument, qty, price)
-        self._drop_claims(account, instrument.symbol)
-        account.non_trades.append(
-            self._entry(account, instrument, qty, price, kind, said, group, account.cash - before)
-        )
-        self._changed(account, instrument.symbol, kind)
-
-    def _drop_claims(self, account: Account, symbol: str) -> None:
-        held = account.held(symbol)
-        for order in account.closing_orders(symbol):
-            wrong_way = held * order.sign >= 0
-            if order.is_open and (wrong_way or account.held_for_orders(symbol) > abs(held)):
-                self._exchange.cancel_for(order)
-
-    def _entry(
-        self,
-        account: Account,
-        instrument: Instrument,
-        qty: Decimal,
-        price: Decimal,
-        kind: str,
-        said: str,
-        group: str,
-        net: Decimal,
-    ) -> NonTrade:
-        day = new_york_day(self._timeline.now)
-        at = at_new_york(day + timedelta(days=1), time(0, 0))
-        number = len(account.non_trades)
-        return NonTrade(
-            id=f"{new_york_stamp(at)}::{ids.make('non trade', account.name, number)}",
-            at=at,
-            day=day,
-            activity_type=kind,
-            symbol=instrument.symbol,
-            qty=qty,
-            price=price or None,
-            net_amount=net,
-            description=said,
-            group_id=group,
-        )
 
     def _is_between_close_and_midnight(self) -> bool:
         now: datetime = self._timeline.now

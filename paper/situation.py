@@ -21,7 +21,9 @@ _SHORT_MARGIN = Decimal("1.03")
 class Situation:
     """*session* is the open one (None while closed), *last_session* the one opened last, *mark* the market's price.
 
-    *auction_day* is today's session, whether it is open, over or still to come; None on a day without one.
+    *hours* are those that an order would fill in; *session* knows no extended ones, *extended* is true in them.
+    *auction_day* is today's session, whether it is open, over or still to come; None on a day without one. *tradable*
+    is false for what takes no orders.
     *replacing* is the order that the ticket is to take the place of: what it claims is free for the ticket.
     """
 
@@ -31,7 +33,10 @@ class Situation:
     quote: Quote | None
     last_trade: Decimal | None
     mark: Decimal | None
+    hours: str
     session: Session | None
+    extended: bool
+    tradable: bool
     last_session: Session | None
     auction_day: Session | None
     now: datetime

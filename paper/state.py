@@ -1,13 +1,15 @@
 """What survives a restart: accounts, orders, activities, events and the clock, in one SQLite file.
 
 Everything that a request changed is written in one transaction before the request is answered, so nothing that a
-client was told is lost when the process is killed. The market is not kept: the tape shows it again up to the clock.
+client was told is lost when the process is killed. The market is not kept: the tape shows it again up to
+the clock. Only what stocks closed at is, because options are settled by it.
 """
 
 import dataclasses
 import sqlite3
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS activity (account TEXT, n INTEGER, body TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS event (
     n INTEGER PRIMARY KEY, account TEXT, kind TEXT, id TEXT, at TEXT, body TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS close (day TEXT, symbol TEXT, price TEXT NOT NULL, PRIMARY KEY (day, symbol));
 """
 #: Fields of an account that have tables of their own, or follow from them.
 _ELSEWHERE = frozenset({"orders", "by_client_id", "activities", "_open"})
@@ -56,6 +59,7 @@ class State:
         self._accounts: dict[str, Account] = {}
         self._events: list[Event] = []
         self._activities: dict[str, int] = {}
+        self._kept_closes = 0
 
     def adjusted(self, options: Options, opening: datetime) -> Options:
         """The options with the accounts of the file added, and the clock no earlier than it was.
@@ -90,10 +94,14 @@ class State:
 
     def flush(self) -> None:
         """Write what has changed, in one transaction."""
-        if self._world is None or not (self._accounts or self._orders or self._events):
+        if self._world is None:
+            return
+        closes = self._world.market.closes
+        if not (self._accounts or self._orders or self._events) and self._kept_closes == _count(closes):
             return
         with self._db:
             self._write_orders()
+            self._write_closes(closes)
             for name, account in self._accounts.items():
                 body = saving.dump(account, skip=_ELSEWHERE, pointed=self._note_order)
                 self._db.execute("INSERT OR REPLACE INTO account VALUES (?, ?)", (name, body))
@@ -150,6 +158,13 @@ class State:
         self._db.executemany("INSERT OR REPLACE INTO activity VALUES (?, ?, ?)", rows)
         self._activities[account.name] = len(account.activities)
 
+    def _write_closes(self, closes: Mapping[date, Mapping[str, Decimal]]) -> None:
+        if self._kept_closes == _count(closes):
+            return
+        rows = [(str(day), symbol, str(price)) for day, some in closes.items() for symbol, price in some.items()]
+        self._db.executemany("INSERT OR REPLACE INTO close VALUES (?, ?, ?)", rows)
+        self._kept_closes = len(rows)
+
     def _tell(self, facts: Mapping[str, object]) -> None:
         rows = [(name, str(value)) for name, value in facts.items()]
         self._db.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", rows)
@@ -181,12 +196,12 @@ class State:
 
     def _resume(self, world: World) -> None:
         """What ended while the server was away ends now; what is open meets the market again."""
-        now = world.timeline.now
-        orders = [order for account in world.accounts.values() for order in account.open_orders()]
-        if any(order.expires_at <= now for order in orders):
-            world.exchange.session_closes()
-        world.exchange.abandon_replacements()
-        for order in orders:
-            if order.is_open:
-                world.exchange.release(order.id)
+        for day, symbol, price in self._db.execute("SELECT day, symbol, price FROM close"):
+            world.market.closes[date.fromisoformat(day)].setdefault(symbol, Decimal(price))
+        world.exchange.catch_up()
+        world.settlement.settle()
         world.settlement.watch()
+
+
+def _count(closes: Mapping[date, Mapping[str, Decimal]]) -> int:
+    return sum(map(len, closes.values()))

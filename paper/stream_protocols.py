@@ -108,11 +108,12 @@ async def _converse(connection: Connection, hub: Hub, hear: Callable[[Any], bool
 
 
 class TradeStream:
-    """The protocol of /stream."""
+    """The protocol of /stream; *notice* says that the old form of authentication is deprecated."""
 
-    def __init__(self, hub: Hub, keys: Keys) -> None:
+    def __init__(self, hub: Hub, keys: Keys, *, notice: bool = True) -> None:
         self._hub = hub
         self._keys = keys
+        self._extra = {"message": _DEPRECATED} if notice else {}
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Talk with one client until it leaves."""
@@ -126,7 +127,7 @@ class TradeStream:
         action = message.get("action") if isinstance(message, dict) else None
         data = message.get("data") if isinstance(message, dict) else None
         if action == "authenticate" and isinstance(data, dict):
-            self._authenticate(connection, data.get("key_id"), data.get("secret_key"), {"message": _DEPRECATED})
+            self._authenticate(connection, data.get("key_id"), data.get("secret_key"), self._extra)
         elif action == "auth":
             self._authenticate(connection, message.get("key"), message.get("secret"), {})
         elif action == "listen":

@@ -7,12 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from paper.book import Account
-from paper.floor import Floor
 from paper.order import Order
 from paper.timeline import Rank
+from paper.waiting import Waiting
 
 
-class Succession(Floor):
+class Succession(Waiting):
     """The floor, where orders may follow each other."""
 
     #: How long a replacement stays pending; meanwhile a fill of the old order wins.
@@ -58,10 +58,11 @@ class Succession(Floor):
         self._close_book(account, old)
         self._tell(old, "replaced")
         made.take_place_of(old)
-        made.status = "held" if was == "held" else self._first_status()
+        made.status = "held" if was == "held" else self._first_status(made)
         self._mirror(made)
         account.admit(made)
         self._tell(made, made.status)
+        self._plan(made)
         self.route(made)
 
     def _is_claimed(self, account: Account, old: Order, made: Order) -> bool:

@@ -22,6 +22,11 @@ class Switches:
     *expiry_cutoff_minutes*: how long before the close of its last day a contract stops taking opening orders, and
     positions in it that cannot be exercised or covered are liquidated (documents say 30, other pages 45).
     *expiry_liquidation*: those positions are liquidated at all.
+    *gtc_done_for_day*: an order that outlives its day is ``done_for_day`` until the next one, told by an event; off, it
+    stays what it was.
+    *sell_to_open_stop_fails*: a plain stop that opens a short option is answered with 500, as one recording shows.
+    *unauthorized_with_code*: the 401 of the trading API carries a code; off, only ``unauthorized.``
+    *deprecation_message*: the stream's old form of authentication is answered with a notice that it is deprecated.
     *easy_to_borrow_field*: assets carry ``easy_to_borrow``, which alpaca-py requires and the specification dropped.
     """
 
@@ -32,6 +37,10 @@ class Switches:
     related_orders: bool = True
     expiry_cutoff_minutes: int = 30
     expiry_liquidation: bool = True
+    gtc_done_for_day: bool = True
+    sell_to_open_stop_fails: bool = False
+    unauthorized_with_code: bool = True
+    deprecation_message: bool = True
     easy_to_borrow_field: bool = True
 
 

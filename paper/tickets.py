@@ -4,7 +4,7 @@ A ladder of refusals in Alpaca's words; who gets to the end has a well-formed or
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 ORDER_CLASSES = ("", "simple", "bracket", "oco", "oto", "mleg")
 #: Alpaca's documented length of a client order id.
 CLIENT_ID_LIMIT = 128
+_CENT = Decimal("0.01")
 _FEWEST_LEGS, _MOST_LEGS = 2, 4
 
 
@@ -111,6 +112,17 @@ def closing_ticket(symbol: str, side: str, qty: Decimal) -> Ticket:
         intent=None,
         order_class="",
         extended_hours=False,
+    )
+
+
+def exits_ticket(symbol: str, side: str, qty: Decimal, price: Decimal) -> Ticket:
+    """A pair of exits for a position, so far from *price* that the market meets neither by itself."""
+    far, near = (2 * price, price / 2) if side == "sell" else (price / 2, 2 * price)
+    profit, loss = (level.quantize(_CENT) for level in (far, near))
+    closing = closing_ticket(symbol, side, qty)
+    prices = Prices(limit=profit)
+    return replace(
+        closing, type="limit", prices=prices, order_class="oco", take_profit=profit, stop_loss=Prices(stop=loss)
     )
 
 

@@ -6,6 +6,9 @@ from decimal import Decimal
 
 from paper.order import Order
 
+#: Events that the event streams tell and the trade_updates socket does not.
+STREAM_ONLY = frozenset({"held", "restated"})
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:

@@ -5,7 +5,7 @@ from typing import Any
 
 from paper import times, valuation
 from paper.book import Account
-from paper.instruments import Contract, Stock
+from paper.instruments import Contract, Registry, Stock
 from paper.market import Market
 from paper.numbers import cents, plain
 from paper.order import ZERO
@@ -101,8 +101,9 @@ def calendar_day(session: Session, calendar: Calendar) -> JSON:
     }
 
 
-def asset(stock: Stock, switches: Switches) -> JSON:
+def asset(stock: Stock, registry: Registry, switches: Switches) -> JSON:
     """A stock; alpaca-py requires easy_to_borrow although newer documents drop it."""
+    attributes = {"has_options": stock.has_options, "options_late_close": stock.symbol in registry.late_close}
     borrow = "easy_to_borrow" if stock.shortable else "hard_to_borrow"
     shown: JSON = {
         "id": stock.asset_id,
@@ -111,23 +112,23 @@ def asset(stock: Stock, switches: Switches) -> JSON:
         "symbol": stock.symbol,
         "name": f"{stock.symbol} common stock",
         "status": "active",
-        "tradable": True,
+        "tradable": stock.symbol not in registry.untradable,
         "marginable": True,
         "shortable": stock.shortable,
         "borrow_status": borrow,
-        "fractionable": False,
+        "fractionable": stock.fractionable,
         "maintenance_margin_requirement": 30,
         "margin_requirement_long": "30",
         "margin_requirement_short": "30",
         "cusip": None,
-        "attributes": ["has_options"] if stock.has_options else [],
+        "attributes": [name for name, there in attributes.items() if there],
     }
     if switches.easy_to_borrow_field:
         shown["easy_to_borrow"] = stock.shortable
     return shown
 
 
-def contract(contract: Contract, underlying_id: str, active: bool) -> JSON:
+def contract(contract: Contract, underlying_id: str, *, active: bool, tradable: bool) -> JSON:
     """An option contract."""
     name = (contract.underlying, f"{contract.expiration:%b %d %Y}", plain(contract.strike), contract.kind.title())
     return {
@@ -135,7 +136,7 @@ def contract(contract: Contract, underlying_id: str, active: bool) -> JSON:
         "symbol": contract.symbol,
         "name": " ".join(name),
         "status": "active" if active else "inactive",
-        "tradable": active,
+        "tradable": tradable,
         "expiration_date": contract.expiration.isoformat(),
         "root_symbol": contract.root,
         "underlying_symbol": contract.underlying,

@@ -26,7 +26,7 @@ from paper.sockets import Message
 from paper.stream_faults import OPTION, STOCK
 from paper.tape import BrokerEvent, Day, Instant, QuoteRow, TradeRow
 from paper.timeline import Rank, Timeline
-from paper.updates import Update
+from paper.updates import STREAM_ONLY, Update
 
 
 class World:
@@ -38,7 +38,13 @@ class World:
         self.start = options.start or days[0].session.open
         self.timeline = Timeline(min(first, self.start), speed=0)
         self.market = Market()
-        self.registry = Registry([i for day in days for i in day.instruments], options.hard_to_borrow)
+        self.registry = Registry(
+            [i for day in days for i in day.instruments],
+            hard_to_borrow=options.hard_to_borrow,
+            whole_shares=options.whole_shares,
+            late_close=options.late_close,
+            cash_settled=options.cash_settled,
+        )
         self.accounts = {
             a.name: book.Account(a.name, a.cash, a.option_level, a.shorting, self.start, last_equity=a.cash)
             for a in options.all_accounts()
@@ -121,6 +127,7 @@ class World:
         """Write down that a book changed without an order."""
         qty = str(account.held(symbol))
         self.touched(account)
+        self.settlement.watch()
         self.journal.record(
             "book", account=account.name, symbol=symbol, reason=reason, position_qty=qty, cash=str(account.cash)
         )
@@ -156,9 +163,13 @@ class World:
     def _session_opens(self) -> None:
         self.journal.record("session_open")
         self.exchange.session_opens()
+        self.settlement.settle()
         self.settlement.watch()
 
     def _session_closes(self) -> None:
+        closed = self.calendar.latest(self.timeline.now)
+        if closed is not None:
+            self.market.note_closes(closed.day, (stock.symbol for stock in self.registry.stocks))
         self.exchange.session_closes()
         self.settlement.session_closes()
         self.journal.record("session_close")
@@ -167,9 +178,11 @@ class World:
         """Publish a trade update and write down what it did to the book."""
         payload = wire.trade_update(update, self.calendar)
         order = update.order
-        self.hub.publish_update(order.account, payload)
+        silent = update.event in STREAM_ONLY
+        if not silent:
+            self.hub.publish_update(order.account, payload)
         self.journal.record(
-            "event",
+            "quiet_event" if silent else "event",
             account=order.account,
             symbol=order.symbol,
             position_qty=str(update.position_qty),

@@ -189,7 +189,7 @@ def test_a_fault_hits_only_what_it_names(paper):
 
 def test_a_position_is_closed_behind_our_back_in_several_ways(paper):
     """An order with an id that we never chose; the journal tells the reason."""
-    for kind in ("manual", "liquidation", "bracket"):
+    for kind in ("manual", "liquidation"):
         paper.bought(CALL, 2)
         body = paper.control("POST", "/close", account="large", symbol=CALL, qty=2, kind=kind)[1]
         assert ("filled", "sell_to_close") == (
@@ -198,8 +198,53 @@ def test_a_position_is_closed_behind_our_back_in_several_ways(paper):
         )
     journal = paper.control("GET", "/journal")[1]["entries"]
 
-    assert ["manual", "liquidation", "bracket"] == [e["reason"] for e in journal if e["kind"] == "brokerage_closes"]
+    assert ["manual", "liquidation"] == [e["reason"] for e in journal if e["kind"] == "brokerage_closes"]
     assert [] == paper.get("/v2/positions")
+
+
+@pytest.mark.parametrize(("leg", "price"), [("stop_loss", "94.5"), ("take_profit", "111")])
+def test_an_exit_of_a_bracket_closes_a_position_behind_our_back(paper, leg, price):
+    """The exit that the client attached fills, whatever the market shows, and the other one is canceled."""
+    exits = {"take_profit": {"limit_price": "110"}, "stop_loss": {"stop_price": "95"}}
+    _, entry = paper.submit(symbol=STOCK, side="buy", qty=4, order_class="bracket", **exits)
+    orders = len(all_orders(paper))
+    status, body = paper.control(
+        "POST", "/close", account="large", symbol=STOCK, qty=4, kind="bracket", leg=leg, price=price
+    )
+    legs = paper.get(f"/v2/orders/{entry['id']}", nested="true")["legs"]
+
+    assert (200, leg, "bracket", price) == (
+        status,
+        *(body["order"][key] for key in ("group_role", "order_class", "filled_avg_price")),
+    )
+    assert {leg: "filled"} == {o["group_role"]: o["status"] for o in legs if o["status"] != "canceled"}
+    assert (orders, []) == (len(all_orders(paper)), paper.get("/v2/positions"))
+    assert ["fill", "canceled"] == [event for _, event, _ in paper.events()[-2:]]
+
+
+def test_a_bracket_that_nobody_attached_closes_too(paper):
+    """As one attached by hand: a pair of exits appears, the client's own closing order goes, one exit fills."""
+    paper.bought(STOCK, 4)
+    _, mine = paper.submit(symbol=STOCK, side="sell", qty=4, type="limit", limit_price="150")
+    _, body = paper.control("POST", "/close", account="large", symbol=STOCK, qty=3, kind="bracket")
+    mine = paper.get(f"/v2/orders/{mine['id']}")
+
+    assert ("oco", "stop_loss", "filled", "sell_to_close", "100") == tuple(
+        body["order"][key] for key in ("order_class", "group_role", "status", "position_intent", "filled_avg_price")
+    )
+    assert ("canceled", "1") == (mine["status"], paper.get(f"/v2/positions/{STOCK}")["qty"])
+    assert [] == paper.get("/v2/orders"), "the profit went with the stop"
+
+
+def test_options_have_no_brackets_to_close_them(paper):
+    """Nor has a flat account anything to close."""
+    paper.bought(CALL)
+    answers = [
+        paper.control("POST", "/close", account="large", symbol=symbol, qty=1, kind="bracket")[0]
+        for symbol in (CALL, STOCK)
+    ]
+
+    assert [400, 404] == answers
 
 
 def changed(paper, **order):

@@ -272,7 +272,7 @@ def test_a_day_order_expires_at_the_close_and_gtc_does_not(paper):
     day, gtc = (paper.get("/v2/orders:by_client_order_id", client_order_id=tif) for tif in ("day", "gtc"))
 
     assert ("expired", "2026-02-03T21:00:00.000000000Z") == (day["status"], day["expired_at"])
-    assert ("new", None) == (gtc["status"], gtc["expired_at"])
+    assert ("done_for_day", None) == (gtc["status"], gtc["expired_at"])
     assert ("large", "expired", "0") == paper.events()[-1]
 
 
