@@ -219,6 +219,8 @@ def reserve_of(order: Order) -> Decimal:
     """Dollars that an open order keeps from buying power."""
     if not order.opens and not order.is_combination:
         return ZERO
+    if order.notional is not None:
+        return order.notional
     return reserve(order.instrument, order.side, order.left, order.reserve_price)
 
 

@@ -14,8 +14,8 @@ from paper import control_words as words
 from paper import valuation, wire
 from paper.book import Account, Position
 from paper.control_words import BadOrder
-from paper.instruments import Contract
-from paper.numbers import is_whole, plain
+from paper.instruments import Contract, Instrument, Stock
+from paper.numbers import decimals, plain
 from paper.order import ASIDE_STATES, Order
 from paper.world import World
 
@@ -47,9 +47,9 @@ class BookFaults:
         """
         account, symbol = words.account(self._world, order), words.symbol(self._world, order)
         kind = words.choice({"kind": "manual"} | order, "kind", CLOSE_KINDS)
-        qty = words.positive(order, "qty")
-        if not is_whole(qty):
-            raise BadOrder("qty must be whole")
+        qty = _units(order, self._world.registry.known(symbol))
+        if qty <= 0:
+            raise BadOrder("qty must be a positive number")
         how = self._exit(account, symbol, qty, order) if kind == "bracket" else None
         self._world.journal.record("brokerage_closes", account=account.name, symbol=symbol, reason=kind)
         return how() if how else self._world.close_behind(account.name, symbol, qty)
@@ -112,7 +112,7 @@ class BookFaults:
         """A position that no order opened, at a price per share; no cash moves."""
         if symbol in account.positions:
             raise BadOrder(f"{account.name} holds {symbol} already: change it")
-        self._put(account, symbol, _whole(order), words.positive(order, "price"))
+        self._put(account, symbol, _units(order, self._world.registry.known(symbol)), words.positive(order, "price"))
 
     def _change(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Another quantity at the same average price; no cash moves. Zero takes the position away."""
@@ -120,7 +120,7 @@ class BookFaults:
         if position is None:
             raise BadOrder(f"{account.name} holds no {symbol}: open it")
         price = valuation.entry_price(position)
-        self._put(account, symbol, _whole(order), price)
+        self._put(account, symbol, _units(order, self._world.registry.known(symbol)), price)
 
     def _assign(self, account: Account, symbol: str, order: dict[str, Any]) -> None:
         """Short contracts are assigned: they go, and shares change hands at the strike."""
@@ -141,7 +141,7 @@ class BookFaults:
 
     def _options(self, account: Account, symbol: str, order: dict[str, Any], sign: int) -> tuple[Contract, Decimal]:
         """The contract and how many of the position's to take away."""
-        instrument, qty = self._world.registry.known(symbol), _whole(order)
+        instrument, qty = self._world.registry.known(symbol), _units(order, self._world.registry.known(symbol))
         held = account.held(symbol) * sign
         if not isinstance(instrument, Contract) or not 0 < qty <= held:
             raise BadOrder(f"{account.name} has no {plain(qty)} of {symbol} to take")
@@ -162,8 +162,9 @@ class BookFaults:
                     self._world.exchange.cancel(account, order)
 
 
-def _whole(order: dict[str, Any]) -> Decimal:
+def _units(order: dict[str, Any], instrument: Instrument) -> Decimal:
+    """A quantity of any sign: whole contracts, or shares with up to nine decimals. Raises: BadOrder."""
     qty = words.decimal(order, "qty")
-    if not is_whole(qty):
-        raise BadOrder("qty must be whole")
+    if decimals(qty) > (9 if isinstance(instrument, Stock) else 0):
+        raise BadOrder("qty must be whole, or of shares have nine decimals at most")
     return qty

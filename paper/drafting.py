@@ -64,6 +64,7 @@ def _bare(account: Account, ticket: Ticket, instrument: Instrument, now: datetim
         type=ticket.type,
         time_in_force=ticket.time_in_force,
         qty=qty_of(ticket),
+        notional=ticket.notional,
         prices=ticket.prices,
         intent="",
         extended_hours=ticket.extended_hours,

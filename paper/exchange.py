@@ -5,11 +5,11 @@ A request is checked by `rules`, drafted by `drafting` and taken into the book; 
 
 from collections.abc import Iterable
 
-from paper import drafting, replacing, rules, rules_combinations, valuation
+from paper import drafting, fractions, replacing, rules, rules_combinations, valuation
 from paper.behind import Behind, head_of
 from paper.book import Account
 from paper.errors import ApiError, invalid, unprocessable
-from paper.instruments import Contract, is_occ
+from paper.instruments import Contract, Stock, is_occ
 from paper.order import Order
 from paper.sessions import Hours
 from paper.tickets import Ticket
@@ -113,6 +113,8 @@ class Exchange(Behind):
         if instrument is None:
             raise _unknown(ticket.symbol)
         situation = self._situation(account, instrument, extended=ticket.extended_hours)
+        if isinstance(instrument, Stock):
+            ticket = fractions.sized(ticket, situation)
         rules.check(ticket, situation)
         return drafting.draft(account, ticket, situation, self._expiry(ticket, instrument))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from paper import ids, meeting
+from paper import fractions, ids, meeting
 from paper.book import Account, Activity
 from paper.lottery import Lottery
 from paper.market import Market, Quote
@@ -72,7 +72,7 @@ class Floor:
 
     def _draw(self, order: Order) -> None:
         """Let the lottery decide whether an order fills in two parts; what needs one price for all does not."""
-        if order.time_in_force not in {"fok", "opg", "cls"}:
+        if order.time_in_force not in {"fok", "opg", "cls"} and order.notional is None:
             key, qty = order.client_order_id, order.qty
             order.first_part = self._lottery.first_part(order.account, key, order.symbol, order.side, qty)
 
@@ -153,11 +153,19 @@ class Floor:
         price = self._price(order, session) if session else None
         if price is None:
             return
+        if order.notional is not None:
+            self._size(order, order.notional, price)
         first = order.first_part if order.executions == 0 else None
         self._fill(order, min(first or order.left, order.left), price)
         if order.is_open and order.time_in_force not in _AT_ONCE:
             due = self._timeline.now + REMAINDER_AFTER
             self._remainders[order.id] = self._timeline.schedule(due, Rank.ORDER, lambda: self._remainder_is_due(order))
+
+    def _size(self, order: Order, notional: Decimal, price: Decimal) -> None:
+        """An order by dollars learns its quantity: what they buy at this price, or of a position what is free."""
+        units = fractions.bought(notional, price)
+        free = order.left + self.accounts[order.account].available(order.symbol)
+        order.qty = units if order.opens else min(units, free)
 
     def _fill(self, order: Order, qty: Decimal, price: Decimal) -> None:
         account = self.accounts[order.account]

@@ -53,7 +53,7 @@ class Order:
     """One order. *turn* is its place among all orders of its account; *reserve_price* is what its buying power
     was checked at; *first_part* is how much its first execution fills when it fills in two parts. *hwm* is the best
     price a trailing stop has seen; *ratio* is how many units of a leg belong to one unit of its multi-leg parent;
-    *hours* are those in which it may fill."""
+    *hours* are those in which it may fill. Of an order by dollars (*notional*) the *qty* is what they would buy."""
 
     id: str
     account: str
@@ -64,6 +64,7 @@ class Order:
     type: str
     time_in_force: str
     qty: Decimal
+    notional: Decimal | None = None
     prices: Prices
     intent: str
     extended_hours: bool

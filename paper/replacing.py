@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from paper.errors import ApiError, bad_body, invalid, unprocessable
-from paper.numbers import number
+from paper.numbers import is_whole, number
 from paper.order import ZERO, Order, Prices
 from paper.tickets import TIMES_IN_FORCE, LegTicket, Ticket, client_order_id, positive
 
@@ -66,6 +66,8 @@ def ticket(order: Order, change: Change, predecessor: Order | None) -> Ticket:
     Raises: ApiError when the order's state or the change does not allow it.
     """
     _check_state(order, predecessor)
+    if order.notional is not None or (not is_whole(order.qty) and change.qty not in {None, order.qty}):
+        raise unprocessable("unable to replace order in current state")
     if order.is_leg_of_combination or (order.group_id is not None and _is_resized(order, change)):
         raise unprocessable("unable to replace order in current state")
     prices = _prices(order, change)

@@ -1,21 +1,22 @@
 """The trading API's endpoints for orders, positions, activities and the account."""
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from aiohttp import web
 
-from paper import configuration, replacing, tickets, wire, wire_reference
-from paper.book import Account
+from paper import configuration, fractions, replacing, tickets, wire, wire_reference
+from paper.book import Account, Position
 from paper.errors import ApiError, invalid, not_found
 from paper.gate import account_of, body_of, reply
-from paper.instruments import Contract
+from paper.instruments import Contract, Stock
 from paper.order import Order
 from paper.query import Query
 from paper.tickets import Ticket
 from paper.world import World
 
 _LIST_DEFAULT, _LIST_MOST = 50, 500
+_WHOLE = Decimal(1)
 _DIRECTIONS = ("desc", "asc")
 
 
@@ -137,7 +138,7 @@ class TradingApi:
         account, symbol = account_of(request), self._symbol(request.match_info["symbol"])
         if symbol not in account.positions:
             raise not_found(f"position not found: {symbol}")
-        qty = _qty_to_close(Query(request.query), abs(account.held(symbol)))
+        qty = _qty_to_close(Query(request.query), account.positions[symbol])
         return reply(self._close(account, symbol, qty))
 
     async def close_all(self, request: web.Request) -> web.Response:
@@ -235,15 +236,16 @@ def _page(orders: list[Order], account: Account, query: Query) -> list[Order]:
     return orders
 
 
-def _qty_to_close(query: Query, held: Decimal) -> Decimal:
-    """The quantity that qty or percentage asks for, of whole units; all of it when neither is given."""
-    qty, percentage = query.decimal("qty"), query.decimal("percentage")
+def _qty_to_close(query: Query, position: Position) -> Decimal:
+    """The quantity that qty or percentage asks for, in units that trade; all of it when neither is given."""
+    held, qty, percentage = abs(position.qty), query.decimal("qty"), query.decimal("percentage")
+    in_parts = isinstance(position.instrument, Stock) and position.instrument.fractionable
     if qty is not None and percentage is not None:
         raise invalid("only one of qty or percentage is accepted")
     if percentage is not None:
         if not 0 < percentage <= 100:
             raise invalid("percentage must be between 0 and 100")
-        qty = (held * percentage / 100).to_integral_value(ROUND_DOWN)
+        qty = fractions.of_position(held, percentage) if in_parts else fractions.of_position(held, percentage, _WHOLE)
     if qty is None:
         return held
     if qty <= 0:

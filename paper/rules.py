@@ -117,7 +117,7 @@ def buying_power_suffices(ticket: Ticket, at: Situation) -> None:
     intent, is_stock = intent_of(ticket, at), isinstance(at.instrument, Stock)
     if intent != "buy_to_open" and not (intent == "sell_to_open" and is_stock):
         return
-    cost = book.reserve(at.instrument, ticket.side, qty_of(ticket), reserve_price(ticket, at))
+    cost = ticket.notional or book.reserve(at.instrument, ticket.side, qty_of(ticket), reserve_price(ticket, at))
     available = at.buying_power
     if cost <= available:
         return

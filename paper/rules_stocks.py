@@ -6,8 +6,9 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from paper.errors import forbidden, invalid, unprocessable
+from paper.fractions import fractions_are_allowed
 from paper.instruments import Stock
-from paper.numbers import decimals, is_whole, plain
+from paper.numbers import decimals, plain
 from paper.order import GROUP_CLASSES
 from paper.situation import Situation, intent_of
 from paper.tickets import Ticket
@@ -23,11 +24,6 @@ _CENT = Decimal("0.01")
 def stock_is_tradable(ticket: Ticket, at: Situation) -> None:
     if not at.tradable:
         raise unprocessable(f'asset "{at.instrument.symbol}" is not tradable')
-
-
-def stock_qty_is_whole(ticket: Ticket, at: Situation) -> None:
-    if ticket.qty is None or not is_whole(ticket.qty):
-        raise forbidden(f'asset "{at.instrument.symbol}" is not fractionable')
 
 
 def stock_prices_are_on_the_grid(ticket: Ticket, at: Situation) -> None:
@@ -125,7 +121,7 @@ def short_sale_is_allowed(ticket: Ticket, at: Situation) -> None:
 
 STOCK_RULES = (
     stock_is_tradable,
-    stock_qty_is_whole,
+    fractions_are_allowed,
     stock_prices_are_on_the_grid,
     extended_hours_are_for_limits,
     auction_order_comes_in_time,

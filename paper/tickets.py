@@ -35,7 +35,8 @@ class LegTicket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """A well-formed order request. *intent* None asks for it to be inferred; exactly one of qty and notional is set.
+    """A well-formed order request. *intent* None asks for it to be inferred; exactly one of qty and notional is set
+    until `fractions` says what the dollars buy.
 
     *take_profit* and *stop_loss* are the exits of a bracket, oco or oto; *legs* are those of a multi-leg order, whose
     own symbol and side are empty.

@@ -66,7 +66,7 @@ def configuration(account: Account) -> JSON:
     """An account's configuration: what its owner chose, and what follows from what was approved."""
     return {
         "disable_overnight_trading": False,
-        "fractional_trading": False,
+        "fractional_trading": True,
         "max_margin_multiplier": "1",
         "ptp_no_exception_entry": False,
         "trade_confirm_email": "none",

@@ -48,7 +48,7 @@ def test_suspended_trading_refuses_orders(paper):
 
 
 def test_other_choices_are_kept(paper):
-    """They are shown again, and have no further effect."""
+    """They are shown again."""
     configure(paper, trade_confirm_email="all", max_margin_multiplier="1", fractional_trading=True)
 
     shown = paper.get("/v2/account/configurations")

@@ -101,6 +101,13 @@ class Books(RuleBasedStateMachine):
         qty *= 50 if symbol == STOCK else 1
         self.submit(account, {"symbol": symbol, "side": side, "qty": qty, "time_in_force": "day"} | shape)
 
+    @rule(account=accounts, side=sides, cents=st.integers(1, 90_000), dollars=st.booleans(), offset=offsets)
+    def fraction(self, account, side, cents, dollars, offset):
+        """Parts of a share, or what so many dollars buy."""
+        size = {"notional": f"{cents / 100:.2f}"} if dollars else {"qty": f"{cents / 7919:.9f}"}
+        limit = {"type": "limit", "limit_price": price(STOCK, offset)} if offset else {"type": "market"}
+        self.submit(account, {"symbol": STOCK, "side": side, "time_in_force": "day"} | size | limit)
+
     @rule(account=accounts, side=sides, qty=quantities, name=st.sampled_from(("bracket", "oco", "oto")), far=offsets)
     def group(self, account, side, qty, name, far):
         up = side == ("sell" if name == "oco" else "buy")

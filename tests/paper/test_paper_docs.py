@@ -28,8 +28,9 @@ def examples():
 
 
 def test_every_documented_order_is_obeyed(paper):
-    """One after the other, on one server."""
+    """One after the other, on one server, on which an order rests."""
     paper.quote(CALL, "1.00", "1.10")
+    paper.bought(CALL, type="limit", limit_price="0.01", client_order_id="mine")
     answers = [(line, paper.control(line[0], line[1], **json.loads(line[2] or "{}"))) for line in examples()]
 
     assert [] == [answer for answer in answers if answer[1][0] != 200]
