@@ -29,8 +29,9 @@ class Fault:
 
     *path* is a prefix, or an expression for the whole path. *when* "before": the request is never carried out;
     "after": it is, and then the answer goes wrong. *do*: hang (no answer, and a reset after *seconds* of wall time),
-    slow (the true answer, *seconds* of wall time late), status (*status* is answered), reset; and for orders, with
-    *seconds* of the clock: reply_first (fills no earlier), late_reject, fill_after_cancel.
+    slow (the true answer, *seconds* of wall time late), status (*status* is answered, with *retry_after* seconds in
+    the header of that name), reset; and for orders, with *seconds* of the clock: reply_first (fills no earlier),
+    late_reject, fill_after_cancel.
     """
 
     method: str | None
@@ -41,6 +42,7 @@ class Fault:
     when: str
     status: int
     seconds: float
+    retry_after: int | None
     aim: Aim
 
     def hits(self, method: str, path: str, body: Any, account: str | None) -> bool:
@@ -54,7 +56,11 @@ class Fault:
     def shown(self) -> dict[str, Any]:
         """What the control port tells of it."""
         what = {"do": self.do, "when": self.when, "method": self.method, "path": self.path, "account": self.account}
-        return what | {"body": self.body, "status": self.status, "seconds": self.seconds} | self.aim.shown()
+        return (
+            what
+            | {"body": self.body, "status": self.status, "seconds": self.seconds, "retry_after": self.retry_after}
+            | self.aim.shown()
+        )
 
 
 def same(given: Any, wanted: Any) -> bool:
@@ -85,6 +91,7 @@ def read(raw: Any) -> Fault:
         when=when,
         status=aim.whole(raw, "status", 503, 200, 599),
         seconds=aim.amount(raw, "seconds", 0 if do in ORDER_DEEDS else 60, 0, _A_DAY_S),
+        retry_after=aim.whole(raw, "retry_after", 0, 0, _A_DAY_S) if raw.get("retry_after") is not None else None,
         aim=aim.read(raw),
     )
 

@@ -176,7 +176,8 @@ class Gate:
         if fault.do == "status":
             content_type, body = faults.answer(fault.status, family)
             text = body if isinstance(body, str) else json.dumps(body)
-            return web.Response(status=fault.status, text=text, content_type=content_type)
+            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
+            return web.Response(status=fault.status, text=text, content_type=content_type, headers=headers)
         if fault.do == "hang":
             await self._linger(fault)
         _reset(request)

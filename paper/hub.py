@@ -40,6 +40,10 @@ class Hub:
         """Whether an account is connected to a feed."""
         return any(c.stream == stream and c.feed == feed and c.account == account for c in self._connections)
 
+    def listens(self, stream: str, channel: str) -> bool:
+        """Whether anybody is subscribed to a channel."""
+        return any(c.stream == stream and c.wanted.get(channel) for c in self._connections)
+
     def sent(self) -> dict[str, Any]:
         """How many data messages have been queued so far, in all."""
         return {TRADE_UPDATES: dict(self._updates), **self._market}

@@ -1,6 +1,6 @@
 """The rate limit: a bucket of requests per account that refills with this server's clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -25,18 +25,19 @@ class Verdict:
 
 
 class Bucket:
-    """*per_minute* requests at most at once, refilled evenly over a minute of clock time."""
+    """*limit* requests at most at once, refilled evenly over so many seconds of clock time."""
 
-    def __init__(self, per_minute: int, now: datetime) -> None:
-        self._limit = per_minute
-        self._tokens = float(per_minute)
+    def __init__(self, limit: int, now: datetime, seconds: int = 60) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._tokens = float(limit)
         self._at = now
 
     def take(self, now: datetime) -> Verdict:
         """Count one request."""
         elapsed = (now - self._at).total_seconds()
         self._at = now
-        self._tokens = min(float(self._limit), self._tokens + elapsed * self._limit / 60)
+        self._tokens = min(float(self._limit), self._tokens + elapsed * self._limit / self._seconds)
         allowed = self._tokens >= 1
         if allowed:
             self._tokens -= 1
@@ -44,15 +45,17 @@ class Bucket:
 
     def _full_at(self, now: datetime) -> int:
         """Epoch second at which the bucket is full again."""
-        missing = timedelta(seconds=(self._limit - self._tokens) * 60 / self._limit)
+        missing = timedelta(seconds=(self._limit - self._tokens) * self._seconds / self._limit)
         return ceil(times.epoch_ns(now + missing) / 1_000_000_000)
 
 
 class Limits:
-    """The buckets of all accounts, one for each API family."""
+    """The buckets of all accounts, one for each API family; *per_second* limits bursts too, 0 does not."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, per_second: int = 0) -> None:
         self._per_minute = per_minute
+        self._per_second = per_second
+        self._bursts: dict[tuple[str, str], Bucket] = {}
         self._buckets: dict[tuple[str, str], Bucket] = {}
 
     def take(self, account: str, family: str, now: datetime) -> Verdict:
@@ -60,4 +63,11 @@ class Limits:
         bucket = self._buckets.get((account, family))
         if bucket is None:
             bucket = self._buckets[account, family] = Bucket(self._per_minute, now)
-        return bucket.take(now)
+        verdict = bucket.take(now)
+        return verdict if self._burst_passes(account, family, now) else replace(verdict, allowed=False)
+
+    def _burst_passes(self, account: str, family: str, now: datetime) -> bool:
+        if not self._per_second:
+            return True
+        burst = self._bursts.setdefault((account, family), Bucket(self._per_second, now, seconds=1))
+        return burst.take(now).allowed

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import takewhile
 
 from paper.tape import QuoteRow, TradeRow
 from paper.times import new_york_day
@@ -81,6 +82,15 @@ class Market:
     def mids(self, symbol: str) -> list[tuple[datetime, Decimal]]:
         """All mid prices of a stock so far, oldest first."""
         return self._mids.get(symbol, [])
+
+    def mids_between(self, symbol: str, start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
+        """The mid prices of a stock from *start* up to, not including, *end*; oldest first."""
+        found = takewhile(lambda mid: mid[0] >= start, reversed(self.mids(symbol)))
+        return [mid for mid in found if mid[0] < end][::-1]
+
+    def quoted_since(self, start: datetime, end: datetime) -> list[str]:
+        """The stocks that have a mid price in that time."""
+        return sorted(symbol for symbol in self._mids if self.mids_between(symbol, start, end))
 
     def note_closing_marks(self) -> None:
         """A session ends: its last marks are what the next session's changes are measured from."""

@@ -93,13 +93,20 @@ def qty_of(ticket: Ticket) -> Decimal:
 def reserve_price(ticket: Ticket, at: Situation) -> Decimal:
     """The price an opening order's buying power is checked at, dollars per share.
 
-    A buy: its limit, its stop, or while open the ask, or the last trade; zero when the market has shown no price at
-    all. A short: the higher of its limit and 1.03 x the ask.
+    A buy: its limit, its stop, or while open the ask, in the hours around the session the middle, at night the last
+    trade; zero when the market has shown no price at all. A short: the higher of its limit and 1.03 x the ask.
     """
     ask = at.quote.ask if at.quote else None
-    far = ask if ask is not None and at.session else at.last_trade or ask or ZERO
+    far = ask if ask is not None and at.session else _closed_price(at, ask) or ZERO
     if ticket.side == "sell":
         return max(ticket.limit_price or ZERO, far * _SHORT_MARGIN)
     if ticket.limit_price is not None:
         return ticket.limit_price
     return ticket.prices.stop if ticket.prices.stop is not None else far
+
+
+def _closed_price(at: Situation, ask: Decimal | None) -> Decimal | None:
+    bid = at.quote.bid if at.quote else None
+    if at.extended and bid is not None and ask is not None:
+        return (bid + ask) / 2
+    return at.last_trade or ask

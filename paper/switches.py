@@ -27,6 +27,8 @@ class Switches:
     *sell_to_open_stop_fails*: a plain stop that opens a short option is answered with 500, as one recording shows.
     *unauthorized_with_code*: the 401 of the trading API carries a code; off, only ``unauthorized.``
     *deprecation_message*: the stream's old form of authentication is answered with a notice that it is deprecated.
+    *burst_per_second*: requests a second and account beyond which a burst is refused too; 0 refuses none. Third parties
+    speak of about 10.
     *easy_to_borrow_field*: assets carry ``easy_to_borrow``, which alpaca-py requires and the specification dropped.
     """
 
@@ -41,6 +43,7 @@ class Switches:
     sell_to_open_stop_fails: bool = False
     unauthorized_with_code: bool = True
     deprecation_message: bool = True
+    burst_per_second: int = 0
     easy_to_borrow_field: bool = True
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from paper import book, wire, wire_data
+from paper.bars import Bars
 from paper.errors import UsageError
 from paper.exchange import Exchange
 from paper.hub import Hub
@@ -50,6 +51,7 @@ class World:
             for a in options.all_accounts()
         }
         self.hub = Hub(self.accounts, self.later)
+        self.bars = Bars(self.market, self.hub, self.timeline)
         #: Symbols whose recorded prices are kept back.
         self.silent: set[str] = set()
         #: Who else is told of every trade update, after the journal.
@@ -57,7 +59,7 @@ class World:
         #: Told of accounts that changed without an order.
         self.touched: Callable[[book.Account], None] = lambda _account: None
         self.journal = _journal(self.timeline, options.journal, options.state is not None)
-        self.limits = Limits(options.rate_limit)
+        self.limits = Limits(options.rate_limit, options.switches.burst_per_second)
         self.exchange = Exchange(
             timeline=self.timeline,
             calendar=self.calendar,
@@ -103,6 +105,7 @@ class World:
         head = {"T": "q", "S": quote.symbol}
         if self.registry.is_stock(quote.symbol):
             self.market.remember_mid(quote.symbol)
+            self.bars.quoted()
             stream, body = STOCK, head | wire_data.stock_quote(quote)
         else:
             stream, body = OPTION, head | wire_data.option_quote(quote)

@@ -175,6 +175,15 @@ def test_a_fault_is_aimed(paper, aim, expected):
     assert [runs[0].count(429)] == struck(paper)
 
 
+@pytest.mark.parametrize(("given", "told"), [({}, None), ({"retry_after": 2}, "2"), ({"retry_after": 0}, "0")])
+def test_a_refusal_may_tell_when_to_come_again(paper, given, told):
+    """Retry-After is sent only when it was ordered: the real one sends it only sometimes."""
+    ordered(paper, path="/v2/clock", do="status", status=429, **given)
+    response = paper.session.get(paper.said["rest"] + "/v2/clock", timeout=5)
+
+    assert (429, told) == (response.status_code, response.headers.get("Retry-After"))
+
+
 def test_a_fault_hits_only_what_it_names(paper):
     """Method, path, account and body must all match."""
     ordered(paper, method="POST", path="/v2/orders", account="tiny", body={"symbol": PUT}, do="status", status=500)

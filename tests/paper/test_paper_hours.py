@@ -134,6 +134,19 @@ def test_a_gtc_extended_order_is_done_for_the_night(paper):
     assert 204 == paper.call("DELETE", f"/v2/orders/{order['id']}")[0]
 
 
+def test_a_market_order_of_the_evening_is_checked_at_the_middle(paper):
+    """By night at the ask, where shares have no trades; the order waits for the next session either way."""
+    paper.to("21:00:00")
+    paper.quote(STOCK, "90", "110")
+    power = []
+    for hour, day in (("22:00:00", DAY), ("02:00:00", NEXT)):
+        paper.to(hour, day)
+        paper.submit(symbol=STOCK, side="buy", qty=10)
+        power.append(paper.get("/v2/account")["buying_power"])
+
+    assert ["99000", "97900"] == power
+
+
 @pytest.mark.parametrize(
     "wrong", [{"type": "market", "limit_price": None}, {"time_in_force": "ioc"}, {"type": "stop", "stop_price": "110"}]
 )

@@ -40,6 +40,17 @@ def test_the_401_has_two_forms(a_paper, choice, body):
     assert (401, body) == paper.call("GET", "/v2/account", "nobody")
 
 
+def test_bursts_can_be_limited(a_paper):
+    """So many a second of the clock, besides the limit a minute."""
+    paper = a_paper(switches=Switches(burst_per_second=3))
+    first = [paper.call("GET", "/v2/clock")[0] for _ in range(4)]
+    other = paper.call("GET", "/v2/clock", "tiny")[0]
+    paper.to("14:30:01")
+    later = [paper.call("GET", "/v2/clock")[0] for _ in range(4)]
+
+    assert ([200, 200, 200, 429], 200, [200, 200, 200, 429]) == (first, other, later)
+
+
 @pytest.mark.parametrize("choice", [True, False])
 def test_the_old_authentication_may_be_answered_with_a_notice(a_paper, tmp_path, choice):
     """That it is deprecated."""
