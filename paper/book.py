@@ -14,6 +14,8 @@ from paper import ids, margin
 from paper.instruments import Contract, Instrument
 from paper.order import ZERO, Order
 
+#: The secret of an account that was given none: a local stand-in protects nothing.
+SECRET = "paper"  # noqa: S105
 #: A short stock position locks its proceeds and as much again (a cash account's collateral).
 _SHORT_COLLATERAL = 2
 
@@ -70,7 +72,7 @@ class NonTrade:
 
 @dataclass(slots=True)
 class Account:
-    """One account. Key id is its name. *last_equity* is its equity at the last session's close, dollars.
+    """One account: *name* and *secret* are its keys, *last_equity* what it was worth at the last close, dollars.
 
     *option_level* and *shorting* are what was approved; *max_option_level*, *no_shorting* and *suspended_by_user*
     are what the account's owner has chosen below that.
@@ -94,6 +96,7 @@ class Account:
     max_option_level: int | None = None
     preferences: dict[str, Any] = field(default_factory=dict)
     keeps_from_exercise: set[str] = field(default_factory=set)
+    secret: str = SECRET
     _open: dict[str, dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
 
     @property

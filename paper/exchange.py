@@ -86,7 +86,8 @@ class Exchange(Behind):
         self._hold_closing_auction()
         self._cancel_aged()
         self.hours_end(Hours.CORE)
-        self._market.note_closing_marks()
+        closed = self._calendar.latest(self._timeline.now)
+        self._market.note_closing_marks(closed.day if closed is not None else None)
         for account in self.accounts.values():
             account.last_equity = valuation.equity(account, self._market)
 

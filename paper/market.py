@@ -55,6 +55,7 @@ class Market:
         self.quotes: dict[str, Quote] = {}
         self.trades: dict[str, Trade] = {}
         self.closing_marks: dict[str, Decimal] = {}
+        self.closing_day: date | None = None
         #: What each session's stocks closed at, by its day: what its options are settled by.
         self.closes: dict[date, dict[str, Decimal]] = defaultdict(dict)
         self._mids: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
@@ -92,8 +93,9 @@ class Market:
         """The stocks that have a mid price in that time."""
         return sorted(symbol for symbol in self._mids if self.mids_between(symbol, start, end))
 
-    def note_closing_marks(self) -> None:
-        """A session ends: its last marks are what the next session's changes are measured from."""
+    def note_closing_marks(self, day: date | None) -> None:
+        """The session of *day* ends: its last marks are what the next session's changes are measured from."""
+        self.closing_day = day
         marks = ((symbol, self.mark(symbol)) for symbol in {*self.quotes, *self.trades})
         self.closing_marks = {symbol: mark for symbol, mark in marks if mark is not None}
 

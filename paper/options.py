@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 from paper import times
+from paper.book import SECRET
 from paper.errors import UsageError
 from paper.numbers import number
 from paper.switches import DEFAULTS, Switches, set_switch
@@ -26,6 +27,7 @@ class AccountOption:
     cash: Decimal
     option_level: int = 3
     shorting: bool = False
+    secret: str = SECRET
 
 
 #: Seconds of clock time per second; faster than this is what a stepped clock is for.
@@ -73,22 +75,24 @@ class Options:
 
 
 def account(text: str) -> AccountOption:
-    """Read ``name=cash[,level=N][,shorting]``."""
+    """Read ``name=cash[,level=N][,shorting][,secret=TEXT]``."""
     head, *extras = text.split(",")
     name, _, cash_text = head.partition("=")
     cash = number(cash_text)
     if not _NAME.fullmatch(name) or cash is None or cash < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not name=cash[,level=N][,shorting]")
-    level, shorting = _HIGHEST_OPTION_LEVEL, False
+        raise argparse.ArgumentTypeError(f"{text!r} is not name=cash[,level=N][,shorting][,secret=TEXT]")
+    level, shorting, secret = _HIGHEST_OPTION_LEVEL, False, SECRET
     for extra in extras:
         key, _, value = extra.partition("=")
         if key == "level" and value in {"0", "1", "2", "3"}:
             level = int(value)
         elif extra == "shorting":
             shorting = True
+        elif key == "secret" and value:
+            secret = value
         else:
-            raise argparse.ArgumentTypeError(f"{extra!r} is neither level=0..3 nor shorting")
-    return AccountOption(name, cash, level, shorting)
+            raise argparse.ArgumentTypeError(f"{extra!r} is neither level=0..3 nor shorting nor secret=TEXT")
+    return AccountOption(name, cash, level, shorting, secret)
 
 
 def parse(argv: list[str]) -> Options:
@@ -147,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--whole-shares", action="append", default=[], metavar="SYMBOL", help="is not fractionable")
     add("--late-close", action="append", default=[], metavar="SYMBOL", help="its options trade until 16:15")
     add("--cash-settled", action="append", default=[], metavar="SYMBOL", help="its options end in cash")
-    add("--account", type=account, action="append", default=[], help="name=cash[,level=N][,shorting]")
+    add("--account", type=account, action="append", default=[], help="name=cash[,level=N][,shorting][,secret=TEXT]")
     add("--rate-limit", type=int, default=200, help="requests a minute and account")
     add("--journal", type=Path, help="write what happened here, JSON lines")
     add("--state", type=Path, help="keep accounts and orders in this SQLite file; go on from it when it is there")

@@ -120,7 +120,7 @@ class ReferenceApi:
         active = self._is_active(contract)
         tradable = active and contract.symbol not in self._world.registry.untradable
         underlying = Stock(contract.underlying, True).asset_id
-        return wire_reference.contract(contract, underlying, active=active, tradable=tradable)
+        return wire_reference.contract(contract, underlying, self._world.market, active=active, tradable=tradable)
 
     def _is_active(self, contract: Contract) -> bool:
         """A contract is active until its hours of its last trading day end."""

@@ -29,7 +29,7 @@ from paper.rest_reference import ReferenceApi
 from paper.rest_trading import TradingApi
 from paper.state import State
 from paper.stream_faults import OPTION, STOCK
-from paper.stream_protocols import SECRET, DataStream, Keys, TradeStream
+from paper.stream_protocols import DataStream, Keys, TradeStream
 from paper.world import World
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Server:
             "accounts": {
                 account.name: {
                     "key_id": account.name,
-                    "secret": SECRET,
+                    "secret": account.secret,
                     "account_number": account.number,
                     "cash": cents(account.cash),
                 }

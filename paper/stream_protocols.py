@@ -6,18 +6,16 @@ JSON, or in msgpack for a client that asked for it with its Content-Type (option
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
 from aiohttp import WSMessage, WSMsgType, web
 
+from paper.book import Account
 from paper.hub import Hub
 from paper.sockets import ERRORS, JSON_BINARY, JSON_TEXT, PACKED, Connection
 from paper.stream_faults import OPTION, STOCK, TRADE_UPDATES
-
-#: Every account's secret.
-SECRET = "paper"  # noqa: S105 - a local stand-in protects nothing
 
 _MSGPACK = "application/msgpack"
 _AUTH_WITHIN_S = 10.0
@@ -48,14 +46,15 @@ _FATAL = frozenset({402, 404, 406, 409, 412})
 
 
 class Keys:
-    """Which key ids there are."""
+    """Which keys there are."""
 
-    def __init__(self, accounts: Iterable[str]) -> None:
-        self._accounts = frozenset(accounts)
+    def __init__(self, accounts: Mapping[str, Account]) -> None:
+        self._accounts = accounts
 
     def account(self, key: Any, secret: Any) -> str | None:
         """The account that these keys open."""
-        return key if secret == SECRET and isinstance(key, str) and key in self._accounts else None
+        found = self._accounts.get(key) if isinstance(key, str) else None
+        return found.name if found is not None and found.secret == secret else None
 
 
 async def _open(request: web.Request, hub: Hub, stream: str) -> web.WebSocketResponse:

@@ -128,8 +128,10 @@ def asset(stock: Stock, registry: Registry, switches: Switches) -> JSON:
     return shown
 
 
-def contract(contract: Contract, underlying_id: str, *, active: bool, tradable: bool) -> JSON:
-    """An option contract."""
+def contract(contract: Contract, underlying_id: str, market: Market, *, active: bool, tradable: bool) -> JSON:
+    """An option contract; what it closed at is known when a session has ended in which it had a price."""
+    close = market.closing_marks.get(contract.symbol)
+    day = market.closing_day if close is not None else None
     name = (contract.underlying, f"{contract.expiration:%b %d %Y}", plain(contract.strike), contract.kind.title())
     return {
         "id": contract.asset_id,
@@ -148,7 +150,7 @@ def contract(contract: Contract, underlying_id: str, *, active: bool, tradable: 
         "size": str(contract.multiplier),
         "open_interest": contract.open_interest,
         "open_interest_date": None,
-        "close_price": None,
-        "close_price_date": None,
+        "close_price": plain(close) if close is not None else None,
+        "close_price_date": day.isoformat() if day is not None else None,
         "ppind": True,
     }

@@ -47,7 +47,9 @@ class World:
             cash_settled=options.cash_settled,
         )
         self.accounts = {
-            a.name: book.Account(a.name, a.cash, a.option_level, a.shorting, self.start, last_equity=a.cash)
+            a.name: book.Account(
+                a.name, a.cash, a.option_level, a.shorting, self.start, last_equity=a.cash, secret=a.secret
+            )
             for a in options.all_accounts()
         }
         self.hub = Hub(self.accounts, self.later)

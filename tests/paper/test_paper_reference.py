@@ -94,6 +94,17 @@ def test_a_contract_is_inactive_after_its_last_trading_day(paper):
     assert (404, message) == paper.call("GET", "/v2/options/contracts/NONE")
 
 
+def test_a_contract_tells_what_it_closed_at(paper):
+    """From the first close on; a contract without a price has none, which is not zero."""
+    before = paper.get(f"/v2/options/contracts/{CALL}")
+    paper.to("21:00:00")
+    after = [paper.get(f"/v2/options/contracts/{symbol}") for symbol in (CALL, SATURDAY_PUT)]
+
+    assert [(None, None), ("0.95", "2026-02-03"), (None, None)] == [
+        (shown["close_price"], shown["close_price_date"]) for shown in (before, *after)
+    ]
+
+
 def test_latest_option_quotes_are_numbers_and_a_missing_bid_is_zero(paper):
     """Unknown symbols are silently missing."""
     body = paper.get("/v1beta1/options/quotes/latest", symbols=f"{CALL},{PUT},NONE", feed="indicative")
