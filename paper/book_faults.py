@@ -21,6 +21,8 @@ from paper.world import World
 
 #: The states in which an open order can be set aside.
 ASIDE = tuple(sorted({*ASIDE_STATES, "done_for_day"}))
+#: The states from which it can be.
+_SETTABLE = frozenset({"accepted", "new", "partially_filled"})
 _A_DAY_S = 86_400
 #: Why the brokerage closes a position; only the journal tells.
 CLOSE_KINDS = ("manual", "liquidation", "bracket")
@@ -77,7 +79,7 @@ class BookFaults:
         """Put an open order into a state in which it does not fill, for some seconds of the clock. Raises: BadOrder."""
         account, status = words.account(self._world, order), words.choice(order, "status", ASIDE)
         found = account.by_client_id.get(str(order.get("client_order_id")))
-        if found is None or not found.is_open or found.status in {"held", *ASIDE}:
+        if found is None or found.status not in _SETTABLE:
             raise BadOrder(f"{account.name} has no open order {order.get('client_order_id')!r} to set aside")
         if found.is_leg_of_combination:
             raise BadOrder("a leg follows its multi-leg order")

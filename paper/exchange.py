@@ -88,6 +88,10 @@ class Exchange(Behind):
         self.hours_end(Hours.CORE)
         closed = self._calendar.latest(self._timeline.now)
         self._market.note_closing_marks(closed.day if closed is not None else None)
+        self.note_equity()
+
+    def note_equity(self) -> None:
+        """What the accounts are worth now is what the next session's changes are measured from."""
         for account in self.accounts.values():
             account.last_equity = valuation.equity(account, self._market)
 

@@ -52,6 +52,8 @@ class Server:
         if state is not None:
             state.restore(world, self._log)
         world.touched = self._touched
+        for account in world.accounts.values():
+            self._log.look(account, world.timeline.now)
         keys = Keys(world.accounts)
         self._gate = Gate(world, keys, self._settle)
         self._keys = keys

@@ -199,8 +199,18 @@ class State:
         for day, symbol, price in self._db.execute("SELECT day, symbol, price FROM close"):
             world.market.closes[date.fromisoformat(day)].setdefault(symbol, Decimal(price))
         world.exchange.catch_up()
+        if self._has_missed_a_close(world):
+            world.exchange.note_equity()
         world.settlement.settle()
         world.settlement.watch()
+
+    def _has_missed_a_close(self, world: World) -> bool:
+        """Whether a session has ended since the file was written."""
+        last, now = self._clock(), world.timeline.now
+        if last is None:
+            return False
+        sessions = world.calendar.between(times.new_york_day(last), times.new_york_day(now))
+        return any(last < session.close <= now for session in sessions)
 
 
 def _count(closes: Mapping[date, Mapping[str, Decimal]]) -> int:

@@ -74,8 +74,8 @@ class Waiting(Floor):
     # Cancels
 
     def ask_to_cancel(self, order: Order) -> None:
-        """End an order and its group, at once or after the delay that was asked for."""
-        if not self.cancel_delay:
+        """End an order and its group, at once or after the delay that was asked for; a held exit waits for nothing."""
+        if not self.cancel_delay or order.status == "held":
             self._cancel(order)
             return
         order.status, order.cancel_requested_at = "pending_cancel", self._timeline.now
@@ -108,7 +108,9 @@ class Waiting(Floor):
         order.status = "partially_filled" if order.filled_qty else status
         self._mirror(order)
         self._tell(order, "restated")
-        if order.is_working:
+        if order.status == "accepted" and not self._is_over(order):
+            self._activate(order)
+        elif order.is_working:
             self._try(order)
 
     def decide_pending(self) -> None:

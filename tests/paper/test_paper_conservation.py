@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from paper import replacing, tickets
 from paper.errors import ApiError
 from paper.options import AccountOption, Options
+from paper.order import ASIDE_STATES
 from paper.switches import Switches
 from paper.tape import read_days
 from paper.world import World
@@ -177,10 +178,22 @@ class Books(RuleBasedStateMachine):
     def hold(self, holding):
         self.world.exchange.hold_fills(holding)
 
-    @rule(fills=st.sampled_from((0, 5)), replacements=st.sampled_from((0, 5)))
-    def delay(self, fills, replacements):
+    @rule(fills=st.sampled_from((0, 5)), replacements=st.sampled_from((0, 5)), cancels=st.sampled_from((0, 5)))
+    def delay(self, fills, replacements, cancels):
         self.world.exchange.delay = timedelta(seconds=fills)
         self.world.exchange.replace_delay = timedelta(seconds=replacements)
+        self.world.exchange.cancel_delay = timedelta(seconds=cancels)
+
+    @rule(account=accounts, which=st.integers(0, 50), status=st.sampled_from(sorted(ASIDE_STATES)))
+    def set_aside(self, account, which, status):
+        orders = [o for o in self.world.accounts[account].open_orders() if o.status in {"new", "partially_filled"}]
+        if orders:
+            self.world.exchange.set_aside(orders[which % len(orders)], status, timedelta(seconds=30))
+
+    @rule(account=accounts, qty=quantities, role=st.sampled_from(("stop_loss", "take_profit")), offset=offsets)
+    def exit_behind(self, account, qty, role, offset):
+        book = self.world.accounts[account]
+        self.world.exchange.exit_behind(book, STOCK, Decimal(qty), role, Decimal(price(STOCK, offset)))
 
     @invariant()
     def money_and_positions_follow_from_what_happened(self):

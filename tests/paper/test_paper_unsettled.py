@@ -8,6 +8,7 @@ from paper.options import Options
 from paper.switches import Switches
 from tests.paper.days import LAST_DAY_CALL, STOCK, a_contract, write_day
 from tests.paper.kit import serving
+from tests.paper.test_paper_events import ACTIVITIES, past
 
 QUOTES = [("14:30:59.999", LAST_DAY_CALL, "0.20", "0.25")]
 CONTRACTS = [a_contract(LAST_DAY_CALL)]
@@ -49,6 +50,10 @@ def test_what_ended_while_the_server_was_away_is_settled_when_it_comes_back(tmp_
     with started(tmp_path, folder, start=parse("2026-02-03T22:00:00Z")) as paper:
         assert {STOCK: "100"} == held(paper)
         assert [] == unsettled(paper)
+        told = past(paper, ACTIVITIES, since="2026-02-03", until="2026-02-03T22:00:00Z")
+        assert ["FILL", "OPEXC", "OPTRD"] == [event["activity_type"] for _, event in told]
+        account = paper.get("/v2/account")
+        assert account["equity"] == account["last_equity"] == "100475", "100,000 - 25 + 100 x (110 - 105)"
 
 
 def test_a_close_that_was_seen_is_kept(tmp_path):

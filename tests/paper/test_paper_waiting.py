@@ -164,6 +164,29 @@ def test_a_senseless_state_is_refused(paper, wrong):
     assert 400 == paper.control("POST", "/orders", **body)[0]
 
 
+def test_a_held_exit_is_canceled_at_once(paper):
+    """It waits for its entry already: it must not fill while a cancel of it is pending."""
+    paper.control("POST", "/fills", cancel_delay_s=5)
+    made = bracket(paper, type="limit", limit_price="99")
+    code, _ = paper.call("DELETE", f"/v2/orders/{made['legs'][0]['id']}")
+
+    assert (204, ["canceled"] * 3) == (code, states(paper, made))
+
+
+def test_what_was_set_aside_at_night_is_awake_in_the_morning(a_paper, tmp_path):
+    """An accepted order that waits through the open goes to the market when it goes on."""
+    from paper.times import parse
+
+    paper = a_paper(write_day(tmp_path / "night"), start=parse("2026-02-03T14:00:00Z"))
+    order = resting(paper, client_order_id="rare")
+    paper.control("POST", "/orders", account="large", client_order_id="rare", status="suspended", seconds=3600)
+    paper.to("14:59:59")
+    waiting = status(paper, order)
+    paper.to("15:00:00")
+
+    assert ("accepted", "suspended", "new") == (order["status"], waiting, status(paper, order))
+
+
 def test_held_exits_are_told_by_the_event_stream_only(paper):
     """As the specification has it: held is no event of the socket."""
     bracket(paper, type="limit", limit_price="99")
