@@ -11,7 +11,7 @@ from decimal import Decimal
 from paper import ids
 from paper.book import Account, NonTrade
 from paper.exchange import Exchange
-from paper.instruments import Contract, Instrument, Registry, Stock
+from paper.instruments import Contract, Instrument, Registry
 from paper.order import ZERO
 from paper.timeline import Timeline
 from paper.times import at_new_york, new_york_day, new_york_stamp
@@ -56,7 +56,7 @@ class Deliveries:
     ) -> None:
         """Contracts go, and shares come or go at the strike."""
         group = ids.make(named[0], account.name, contract.symbol, self._timeline.now, len(account.non_trades))
-        stock = self._registry.find(contract.underlying) or self._registry.learn(Stock(contract.underlying, True))
+        stock = self._registry.known(contract.underlying)
         self._move(account, contract, contracts, ZERO, named, group)
         self._move(account, stock, lots * contract.multiplier, contract.strike, ("OPTRD", "Option Trade"), group)
 

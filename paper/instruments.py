@@ -123,12 +123,14 @@ class Registry:
         return self._by_symbol.get(symbol_or_id) or self._by_id.get(symbol_or_id)
 
     def learn(self, instrument: Instrument) -> Instrument:
-        """Take in an instrument that no day names: a book of an earlier run holds it."""
+        """Take in an instrument that no day names, and its underlying: a book of an earlier run holds it."""
         self._by_symbol[instrument.symbol] = self._by_id[instrument.asset_id] = instrument
         if isinstance(instrument, Stock):
             self.stocks = sorted([*self.stocks, instrument], key=lambda i: i.symbol)
         elif isinstance(instrument, Contract):
             self.contracts = sorted([*self.contracts, instrument], key=_chain_order)
+            if instrument.underlying not in self._by_symbol:
+                self.learn(Stock(instrument.underlying, has_options=True))
         return instrument
 
     def known(self, symbol: str) -> Instrument:

@@ -79,6 +79,8 @@ _ORDER_FILTERS = {
     "symbols": TEXT,
     "side": SIDE,
     "asset_class": TEXT,
+    "before_order_id": TEXT,
+    "after_order_id": TEXT,
 }
 _EVENT_RANGE = {"since": _WHEN, "until": _WHEN, "since_id": TEXT, "until_id": TEXT}
 _SYMBOLS: dict[str, Any] = {"query": {"symbols": TEXT, "feed": TEXT}, "needs": ("symbols",)}

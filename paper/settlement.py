@@ -159,9 +159,9 @@ class Settlement:
             self._timeline.schedule(closes, Rank.CLOSE, self.settle)
 
     def _ending(self, account: Account, session: Session) -> dict[Contract, Decimal]:
-        """Positions in contracts that trade no more after *session*."""
+        """Positions in contracts whose last session this is."""
         held = ((p.instrument, p.qty) for p in account.positions.values())
-        return {i: qty for i, qty in held if isinstance(i, Contract) and i.last_trading_day <= session.day}
+        return {i: qty for i, qty in held if isinstance(i, Contract) and i.last_trading_day == session.day}
 
     def _liquidate(self, session: Session) -> None:
         """Close what would be exercised or assigned and cannot be paid for."""

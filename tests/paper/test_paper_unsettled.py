@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from paper.options import Options
+from paper.options import Options, account
 from paper.switches import Switches
 from tests.paper.days import LAST_DAY_CALL, STOCK, a_contract, write_day
 from tests.paper.kit import serving
@@ -121,6 +121,29 @@ def test_yesterdays_price_is_not_todays_close(a_paper, tmp_path):
     paper.to("22:00:00", "2026-02-04")
 
     assert [later] == [entry["symbol"] for entry in unsettled(paper)]
+
+
+def test_what_is_unsettled_is_not_sold_the_next_day(a_paper, tmp_path):
+    """Its contract has ended: no liquidation finds it, and no event is planned for one."""
+    first = a_day(tmp_path, "one", share=())
+    paper = a_paper(first, a_day(tmp_path, "two", "2026-02-04", contracts=LATER), accounts=(account("poor=600"),))
+    paper.to("14:31:00")
+    paper.bought(LAST_DAY_CALL, account="poor")
+    planned = paper.to("15:00:00", "2026-02-04")["next_event"]
+    paper.to("22:00:00", "2026-02-04")
+
+    assert "2026-02-04T21:00:00Z" == planned
+    assert [("poor", LAST_DAY_CALL)] == [(entry["account"], entry["symbol"]) for entry in unsettled(paper)]
+
+
+def test_shares_come_that_the_new_days_do_not_know(tmp_path):
+    """The stock of a contract that ended is learnt when its shares are delivered."""
+    bought(tmp_path, a_day(tmp_path, "day"))
+    other = a_day(tmp_path, "next", "2026-02-04", share=(), contracts=[a_contract("ZZZ260213C00101000")])
+    with started(tmp_path, other) as paper:
+        code, body = paper.control("POST", "/unsettled", symbol=STOCK, day="2026-02-03", price="110")
+
+        assert ((200, {"unsettled": []}), {STOCK: "100"}) == ((code, body), held(paper))
 
 
 def test_nothing_is_liquidated_by_a_price_that_is_unknown(a_paper, tmp_path):
