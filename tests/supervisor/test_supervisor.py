@@ -254,11 +254,13 @@ def test_servers_keep_what_they_acknowledge_and_listen_on_no_network(empty: Path
     assert ["yes", "always", "noeviction", "0"] == kept
 
 
-def test_a_warm_start_takes_less_than_half_a_second(folder: Path) -> None:
-    """Both servers answer and the database is there."""
-    before = time.monotonic()
-    with embedded_servers(folder, durable=False):
-        assert 0.5 > time.monotonic() - before
+def test_a_warm_start_makes_nothing_anew(folder: Path) -> None:
+    """Both servers answer on the data that the first start made, which is what makes it quick."""
+    made = folder / "postgres" / "PG_VERSION"
+    before = made.stat().st_mtime_ns
+    with embedded_servers(folder, durable=False) as servers:
+        write_one_of_each(servers.redis_url, servers.database_url)
+    assert before == made.stat().st_mtime_ns
 
 
 def test_a_server_left_alive_is_replaced(folder: Path) -> None:
