@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from db import leases, outbox
 from db.leases import Lease
 from domain.events import Fact
 from domain.ids import AccountName
+from monitoring.metrics import ActorMetrics
 from streams.codec import encode
 from streams.names import Stream, partition_of, partitioned
 
@@ -35,6 +36,7 @@ class Desk:
     wall: Callable[[], datetime]
     origin: str
     partitions: int
+    metrics: ActorMetrics = field(default_factory=ActorMetrics)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

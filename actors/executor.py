@@ -197,6 +197,10 @@ class Executor:
         self._measure(row)
 
     def _measure(self, row: OrderRow) -> None:
+        order = row.order
+        if row.status is not OrderStatus.ACCEPTED:
+            after_s = (self.desk.clock() - order.approved_at).total_seconds()
+            self.desk.metrics.accepted(order.account, opens=order.intent.opens, after_s=after_s)
         if row.order.recommendation is None or not row.order.intent.opens:
             return
         with self.desk.begin() as tx:
@@ -284,6 +288,7 @@ def end_order(
     order = row.order
     if not orders.end(tx, order.order_id, status, filled_qty=filled_qty, now=now, code=code, message=message):
         return
+    desk.metrics.ended(order.account, opens=order.intent.opens, result=status, code=code, message=message)
     if not order.intent.opens and filled_qty < order.qty:
         positions.record_failed_close(tx, order.position_id, now)
     ended = OrderEnded(

@@ -219,6 +219,8 @@ class ExitActor:
                 order = write_close(tx, self.desk, row, qty=abs(row.qty), reason=found.reason, cause=cause)
                 if order is not None:
                     self._tell(tx, row.position_id, order, found, now)
+        if order is not None:
+            self.desk.metrics.exit_triggered(order.account, found.reason)
         watch.closing, watch.triggered = True, found.reason
 
     def _tell(self, tx: Connection, position: PositionId, order: Order, found: Exit, now: datetime) -> None:

@@ -39,6 +39,9 @@ from streams.names import Stream
 
 log = logging.getLogger(__name__)
 
+#: The checks of a decision and what was approved by it; no checks: it was decided before.
+Outcome = tuple[tuple[Check, ...], OrderId | None]
+
 
 class UnknownAccounts(ValueError):
     """A recommendation names an account that is not configured: nothing is traded from it."""
@@ -65,21 +68,21 @@ class Gate:
         with self.desk.begin() as tx:
             decisions.remember(tx, rec.recommendation_id, json.loads(encode(rec)["body"]), rec.at, wall_at)
         for account in rec.accounts:
-            self._decide(rec, account)
+            checks, order_id = self._decide(rec, account)
+            if checks:
+                after_s = (self.desk.wall() - wall_at).total_seconds()
+                self.desk.metrics.decided(account, checks, approved=order_id is not None, after_s=after_s)
 
-    def _decide(self, rec: RecommendationIssued, account: AccountName) -> None:
-        if rec.action is Action.SELL:
-            self._decide_sell(rec, account)
-        else:
-            self._decide_entry(rec, account)
+    def _decide(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
+        return self._decide_sell(rec, account) if rec.action is Action.SELL else self._decide_entry(rec, account)
 
     # ------------------------------------------------------------ entries
 
-    def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> None:
+    def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
         sight = self.markets[account].look(rec.symbol, rec.underlying, self._held_symbols(account))
         with self.desk.begin() as tx:
             if not first_time(tx, self.name, f"{rec.id}@{account}"):
-                return
+                return (), None
             accounts.lock(tx, account)
             now = self.desk.clock()
             proposal = self._proposal(tx, rec, account, sight, now)
@@ -90,6 +93,7 @@ class Gate:
                 order_id, wall = self._approve_within_wall(tx, proposal)
                 checks = (*checks, *wall)
             self._record(tx, rec, account, checks, _why(proposal.sizing), order_id, now)
+        return checks, order_id
 
     def _held_symbols(self, account: AccountName) -> tuple[str, ...]:
         with self.desk.engine.connect() as tx:
@@ -161,11 +165,11 @@ class Gate:
 
     # ------------------------------------------------------------ sells
 
-    def _decide_sell(self, rec: RecommendationIssued, account: AccountName) -> None:
+    def _decide_sell(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
         session = self.markets[account].session()
         with self.desk.begin() as tx:
             if not first_time(tx, self.name, f"{rec.id}@{account}"):
-                return
+                return (), None
             accounts.lock(tx, account)
             now = self.desk.clock()
             held = positions.open_in(tx, account, rec.symbol) if rec.symbol else None
@@ -188,6 +192,7 @@ class Gate:
                 )
                 order_id = order.order_id if order else None
             self._record(tx, rec, account, checks, sizing, order_id, now)
+        return checks, order_id
 
     # ------------------------------------------------------------ outcome
 

@@ -66,9 +66,11 @@ class Tracker:
         if not applied:
             return
         now = self.desk.wall()
-        gaps_ms = [(now - fact.read_at).total_seconds() * 1000 for fact in applied]
+        gaps_s = [(now - fact.read_at).total_seconds() for fact in applied]
         with self.desk.begin() as tx:
-            latencies.add(tx, "fill_to_position_ms", gaps_ms)
+            latencies.add(tx, "fill_to_position_ms", [gap_s * 1000 for gap_s in gaps_s])
+        for fact, gap_s in zip(applied, gaps_s, strict=True):
+            self.desk.metrics.filled(fact.account, fact.source, gap_s)
 
     def _apply(self, tx: Connection, fact: Fact) -> bool:
         match fact:

@@ -31,7 +31,7 @@ from brokerage.port import (
     OrderRequest,
     RequestRefused,
 )
-from brokerage.wire import ask, prepare, send_order
+from brokerage.wire import OnRequest, ask, prepare, send_order
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
 from domain.session import Session
@@ -50,13 +50,15 @@ _ASK_EARLIER: Final = timedelta(seconds=2)
 class AlpacaBrokerage:
     """One account at Alpaca, or at a server that speaks like it. Not for two threads."""
 
-    def __init__(self, keys: Keys, urls: Endpoints, timeout_s: float, budget: Lane) -> None:
+    def __init__(
+        self, keys: Keys, urls: Endpoints, timeout_s: float, budget: Lane, on_request: OnRequest | None = None
+    ) -> None:
         who = (keys.key_id, keys.secret)
         self._trading = TradingClient(*who, url_override=urls.trading, raw_data=True)
         self._options = OptionHistoricalDataClient(*who, url_override=urls.data, raw_data=True)
         self._stocks = StockHistoricalDataClient(*who, url_override=urls.data, raw_data=True)
         for client in (self._trading, self._options, self._stocks):
-            prepare(client, timeout_s)
+            prepare(client, timeout_s, on_request)
         self._urls, self._budget = urls, budget
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ Errors are told apart by HTTP status and Alpaca's code, which are stable; messag
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,12 +45,16 @@ UNPROCESSABLE: Final = "42210000"
 _NO_SUCH_PATH: Final = "endpoint not found"
 
 
+#: Told of every request: its URL, the HTTP status or None without an answer, and the seconds that it took.
+OnRequest = Callable[[str, int | None, float], None]
+
+
 class _WithTimeout(HTTPAdapter):
     """Gives every request a timeout (seconds to connect, and between two bytes) and never sends it twice."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, on_request: OnRequest | None) -> None:
         super().__init__(max_retries=0)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._on_request = timeout_s, on_request
 
     def send(
         self,
@@ -60,14 +65,21 @@ class _WithTimeout(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
-        return super().send(request, stream, timeout or self._timeout_s, verify, cert, proxies)
+        started, status = time.perf_counter(), None
+        try:
+            response = super().send(request, stream, timeout or self._timeout_s, verify, cert, proxies)
+            status = response.status_code
+            return response
+        finally:
+            if self._on_request is not None:
+                self._on_request(request.url or "", status, time.perf_counter() - started)
 
 
-def prepare(client: RESTClient, timeout_s: float) -> None:
+def prepare(client: RESTClient, timeout_s: float, on_request: OnRequest | None = None) -> None:
     """Make *client* send once, wait at most *timeout_s* for each answer, and read numbers as exact Decimals."""
     client._retry = 0
     for scheme in ("http://", "https://"):
-        client._session.mount(scheme, _WithTimeout(timeout_s))
+        client._session.mount(scheme, _WithTimeout(timeout_s, on_request))
     client._session.hooks["response"].append(_read_decimals)
 
 

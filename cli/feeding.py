@@ -18,7 +18,7 @@ from db import fills, orders, positions
 from domain.events import Fact, QuotesTicked
 from domain.ids import AccountName, FactId
 from streams.codec import encode
-from streams.names import FED_KEY, TICKS_MAXLEN, Stream, partition_of, partitioned
+from streams.names import FED_KEY, QUOTED_KEY, TICKS_MAXLEN, Stream, partition_of, partitioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Feeding:
                 maxlen = TICKS_MAXLEN if stream == Stream.TICKS else None
                 fields: dict[Any, Any] = dict(encode(fact))
                 pipe.xadd(key, fields, maxlen=maxlen)
+            if quoted := _quoted(facts):
+                pipe.hset(QUOTED_KEY, mapping=quoted)
             if counted:
                 pipe.hincrby(FED_KEY, counter, counted)
             pipe.execute()
@@ -71,6 +73,11 @@ class Feeding:
     def stored(self, account: AccountName) -> Stored:
         with self.engine.connect() as tx:
             return Stored(*fills.stored(tx, account, OVERLAP))
+
+
+def _quoted(facts: Sequence[Fact]) -> dict[Any, Any]:
+    """Return when each symbol was last quoted, in seconds since 1970."""
+    return {q.symbol: q.at.timestamp() for f in facts if isinstance(f, QuotesTicked) for q in f.quotes}
 
 
 def _parts(fact: Fact, partitions: int) -> list[tuple[int, Fact]]:

@@ -27,14 +27,15 @@ from cli.children import ChildDied, Children, Interrupted
 from cli.day import Day
 from cli.driver import Driver
 from cli.local_alpaca import LocalAlpaca
+from cli.origin import origin
 from cli.paper_control import PaperControl
 from cli.quiet import Quiet
 from cli.settings import BadConfiguration, Settings
 from cli.wiring import ACTORS, Wiring, address, configure_accounts
 from db import schema
-from monitoring.metrics import StreamMetrics
+from monitoring.metrics import ActorMetrics, StreamMetrics, offer_build
 from streams.clients import writing_client
-from streams.names import FED_KEY
+from streams.names import FED_KEY, QUOTED_KEY
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _recorded(settings: Settings, days: Sequence[Day], folder: Path) -> Iterator
         brokerage = settings.brokerage.model_copy(update={"paper_url": alpaca.rest_url, "mode": "paper"})
         stacked = settings.stack.model_copy(update={"clock": "recorded", "watch": tuple(watch)})
         ours = settings.model_copy(update={"brokerage": brokerage, "stack": stacked})
-        stack.client.delete(FED_KEY, CLOCK_KEY)
+        stack.client.delete(FED_KEY, QUOTED_KEY, CLOCK_KEY)
         set_recorded_clock(stack.client, days[0].start)
         configure_accounts(ours, stack.engine, days[0].start)
         with ledger.announcing(folder, alpaca.rest_url):
@@ -253,6 +254,8 @@ def start_actor(stack: Stack, config: Path, actor: str) -> None:
         "GAPLESS_STACK__CLOCK": settings.stack.clock,
         "GAPLESS_STACK__WATCH": json.dumps(list(settings.stack.watch)),
     }
+    if settings.stack.metrics_port:
+        env["GAPLESS_STACK__METRICS_PORT"] = str(settings.stack.metrics_port + ACTORS.index(actor))
     if settings.brokerage.paper_url is not None:
         env["GAPLESS_BROKERAGE__PAPER_URL"] = settings.brokerage.paper_url
     stack.children.start(actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
@@ -273,7 +276,8 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
     if actor not in ACTORS:
         raise BadConfiguration(f"actor: one of {', '.join(ACTORS)} is expected, was {actor!r}")
     registry = CollectorRegistry()
-    wiring = Wiring.connect(settings, hooks=StreamMetrics(registry))
+    offer_build(registry, origin(settings))
+    wiring = Wiring.connect(settings, hooks=StreamMetrics(registry), metrics=ActorMetrics(registry))
     wiring.host(actor)
     if settings.stack.metrics_port:
         start_http_server(settings.stack.metrics_port, settings.stack.metrics_host, registry)

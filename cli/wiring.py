@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -34,6 +35,7 @@ from cli.settings import BadConfiguration, Settings
 from db import accounts, housekeeping, latencies, schema
 from domain.events import Fact
 from domain.ids import AccountName
+from monitoring.metrics import ActorMetrics
 from streams.clients import writing_client
 from streams.codec import encode
 from streams.hooks import StreamHooks
@@ -74,7 +76,9 @@ class Wiring:
     runtime: Runtime
 
     @classmethod
-    def connect(cls, settings: Settings, *, hooks: StreamHooks | None = None) -> Wiring:
+    def connect(
+        cls, settings: Settings, *, hooks: StreamHooks | None = None, metrics: ActorMetrics | None = None
+    ) -> Wiring:
         """Open the database and the streams.
 
         Raises:
@@ -84,13 +88,21 @@ class Wiring:
         engine = schema.connect(address(settings, "database_url"))
         schema.require_head(engine)
         client = writing_client(address(settings, "redis_url"))
-        return cls.of(settings, engine, client, hooks=hooks)
+        return cls.of(settings, engine, client, hooks=hooks, metrics=metrics)
 
     @classmethod
-    def of(cls, settings: Settings, engine: Engine, client: redis.Redis, *, hooks: StreamHooks | None = None) -> Wiring:
+    def of(
+        cls,
+        settings: Settings,
+        engine: Engine,
+        client: redis.Redis,
+        *,
+        hooks: StreamHooks | None = None,
+        metrics: ActorMetrics | None = None,
+    ) -> Wiring:
         recorded = settings.stack.clock == "recorded"
         clock: Clock = RecordedClock(client) if recorded else WallClock()
-        desk = make_desk(settings, engine, clock)
+        desk = make_desk(settings, engine, clock, metrics)
         runtime = Runtime(
             desk=desk,
             client=client,
@@ -151,7 +163,9 @@ class Wiring:
 
         def ticks(batch: Sequence[Delivered]) -> None:
             if actor.handle_ticks([item.fact for item in batch]):
-                meter.add((self.desk.wall() - batch[-1].wall_at).total_seconds() * 1000)
+                after_s = (self.desk.wall() - batch[-1].wall_at).total_seconds()
+                meter.add(after_s * 1000)
+                self.desk.metrics.tick_decided(after_s)
 
         self._read_partitions(Stream.TICKS, "exit", ticks)
         self.runtime.read(Stream.DECISIONS, "exit", lambda b: actor.handle_decisions([item.fact for item in b]))
@@ -190,6 +204,7 @@ class Wiring:
             trades_alive=patient if recorded else TRADES_ALIVE,
             prices_alive=patient if recorded else PRICES_ALIVE,
         )
+        self.desk.metrics.watch_feeds(feeds.status)
         feeds.start()
         if not feeds.wait_connected(CONNECT_S):
             log.warning("not every feed is connected yet: %s", feeds.status())
@@ -213,7 +228,11 @@ class Wiring:
         timeout_s = self.settings.brokerage.timeout_s
         return {
             name: AlpacaBrokerage(
-                self.keys(name), self.endpoints(), timeout_s, budget.exits if for_exits else budget.entries
+                self.keys(name),
+                self.endpoints(),
+                timeout_s,
+                budget.exits if for_exits else budget.entries,
+                partial(self.desk.metrics.requested, name),
             )
             for name, budget in budgets.items()
         }
@@ -269,13 +288,16 @@ def address(settings: Settings, name: str) -> str:
     return str(found.get_secret_value())
 
 
-def make_desk(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Desk:
+def make_desk(
+    settings: Settings, engine: Engine, clock: Callable[[], datetime], metrics: ActorMetrics | None = None
+) -> Desk:
     return Desk(
         engine=engine,
         clock=clock,
         wall=lambda: datetime.now(UTC),
         origin=origin(settings),
         partitions=settings.stack.partitions,
+        metrics=metrics or ActorMetrics(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,10 @@ from domain.money import plain
 
 #: What we look at may be this much ahead of our clock before it counts as from the future.
 CLOCK_SKEW: Final = timedelta(seconds=5)
+#: How an observation begins that could not be made.
+UNKNOWN: Final = "unknown: "
+#: Where the fault of an unknown lies with whoever recommended, not with what we see of the world.
+ASKED_FOR: Final = frozenset({"config", "recommendation", "symbol"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,11 @@ class Check:
     source: str
     age_s: Decimal | None
 
+    @property
+    def unknown(self) -> bool:
+        """Did it refuse because what it looks at was unknown?"""
+        return not self.passed and self.observed.startswith(UNKNOWN)
+
     def __str__(self) -> str:
         return f"{self.gate}: observed={self.observed} allowed={self.allowed}"
 
@@ -35,6 +45,12 @@ def named(gate: str, passed: bool, observed: str, allowed: str, source: str) -> 
 def wall_refused(said: str) -> Check:
     """The verdict of the database's own wall, when it refused what every gate had let through."""
     return named("database_wall", False, said, "within the limits", "database")
+
+
+def blind(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Return the checks that could not see the world; none when what was asked for is what made them blind."""
+    unknown = tuple(check for check in checks if check.unknown)
+    return () if any(check.source in ASKED_FOR for check in unknown) else unknown
 
 
 def seconds(span: timedelta) -> str:

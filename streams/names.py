@@ -38,6 +38,9 @@ GROUPS: Final[Mapping[Stream, tuple[str, ...]]] = {
 #: Counts the data messages that feeds has put on streams, by source: a hash.
 FED_KEY: Final = "gapless:fed"
 
+#: When each symbol that feeds has put on the stream was last quoted, in seconds since 1970: a hash.
+QUOTED_KEY: Final = "gapless:quoted"
+
 #: Ticks may be dropped by length: a newer one says more. No other stream is ever trimmed by length.
 TICKS_MAXLEN: Final = 1_000_000
 
