@@ -19,7 +19,7 @@ from actors import trading_state
 from actors.desk import Desk, trading_day
 from actors.trading_state import INTERLOCK
 from brokerage.port import Brokerage, BrokerageError, BrokerPosition
-from db import accounts, drift, positions, sessions
+from db import accounts, broker_book, drift, positions, sessions
 from domain.account import TradingState
 from domain.events import DriftFound, PositionAdjusted
 from domain.ids import AccountName, fact_id
@@ -75,6 +75,7 @@ class Reconciler:
         with self.desk.begin() as tx:
             if not self._is_ours(tx, account, number):
                 return None
+            broker_book.keep(tx, account, {p.symbol: p.qty for p in held})
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)
             accounts.mark_reconciled(tx, account, number, now)

@@ -110,6 +110,18 @@ def actor(
 
 
 @app.command()
+def exporter(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Where to listen, unless the configuration says it.")] = None,
+    port: Annotated[int | None, typer.Option(help="On which port; 0 is a free one.")] = None,
+) -> None:
+    """Offer the state of the stack to Prometheus until told to stop; the address is the one line on stdout."""
+    from cli.exporting import serve
+
+    serve(session_of(ctx, as_json=False), host, port)
+
+
+@app.command()
 def migrate(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Bring the database to the schema of this code."""
     from cli.wiring import address

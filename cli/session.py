@@ -62,7 +62,7 @@ class Session:
             WrongSchema: it is at another version.
         """
         if self._engine is None:
-            engine = schema.connect(self._servers()[1])
+            engine = schema.connect(self.addresses()[1])
             try:
                 schema.require_head(engine)
             except OperationalError as e:
@@ -78,7 +78,7 @@ class Session:
             Unreachable: they do not answer.
         """
         if self._redis is None:
-            client = writing_client(self._servers()[0])
+            client = writing_client(self.addresses()[0])
             try:
                 client.ping()
             except redis.RedisError as e:
@@ -119,7 +119,8 @@ class Session:
             self._redis.close()
         self._stack.close()
 
-    def _servers(self) -> tuple[str, str]:
+    def addresses(self) -> tuple[str, str]:
+        """Return where streams and database are; a ledger that nobody serves is served from now on."""
         if self._addresses is None:
             self._addresses = self._configured() or self._of_ledger()
         return self._addresses

@@ -10,6 +10,8 @@ from typing import Final
 #: More vanished or shrunk positions than this number and this share (per cent) of what is held need a person.
 MASS_COUNT: Final = 3
 MASS_PCT: Final = 20
+#: In what a position may differ: only there, only here, in number, in direction.
+KINDS: Final = ("broker_only", "rows_only", "quantity", "side")
 
 
 @dataclass(frozen=True, slots=True)

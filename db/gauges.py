@@ -1,0 +1,97 @@
+"""What monitoring asks of the rows at every scrape: read-only, each question on an index of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, TextClause, text
+
+from domain.checks import Check
+
+Rows = Sequence[Row[Any]]
+
+#: Realised dollars are unknown as soon as one position left without a known price.
+_ACCOUNTS: Final = text(
+    "SELECT a.*, held.open_positions, bound.committed, bound.exposure_usd, pending.reservations, pending.reserved_usd,"
+    " missing.unapplied, missing.unapplied_since, earned.realized_usd, beyond.breaches"
+    " FROM accounts a,"
+    " LATERAL (SELECT count(*) AS open_positions FROM positions p"
+    "           WHERE p.account = a.account AND closed_at IS NULL) AS held,"
+    " LATERAL (SELECT count(*) AS committed, coalesce(sum(usd), 0) AS exposure_usd FROM commitments c"
+    "           WHERE c.account = a.account) AS bound,"
+    " LATERAL (SELECT count(*) AS reservations,"
+    "                 coalesce(sum(limit_price * multiplier * (coalesce(final_filled_qty, qty) - filled_qty)), 0)"
+    "                 AS reserved_usd FROM orders o"
+    "           WHERE o.account = a.account AND opening AND NOT external"
+    "             AND coalesce(final_filled_qty, qty) > filled_qty) AS pending,"
+    " LATERAL (SELECT count(*) AS unapplied, min(ended_at) AS unapplied_since FROM orders o"
+    "           WHERE o.account = a.account AND final_filled_qty > filled_qty) AS missing,"
+    " LATERAL (SELECT CASE WHEN bool_or(realized_pnl_usd IS NULL) THEN NULL"
+    "                      ELSE coalesce(sum(realized_pnl_usd), 0) END AS realized_usd"
+    "            FROM positions p WHERE p.account = a.account) AS earned,"
+    " LATERAL (SELECT count(*) AS breaches FROM commitment_log l WHERE l.account = a.account AND NOT adopted"
+    "             AND (positions > max_positions OR exposure_usd > max_exposure_usd)) AS beyond"
+    " ORDER BY a.account"
+)
+
+_OPEN: Final = text(
+    "SELECT account, symbol, qty, opened_at, close_tries FROM positions p"
+    " JOIN exit_plans e ON e.position_id = p.position_id WHERE closed_at IS NULL ORDER BY account, symbol"
+)
+
+_MISMATCHES: Final = text(
+    "SELECT account, kind, count(*) AS n FROM drift WHERE readings > 1 GROUP BY account, kind ORDER BY account, kind"
+)
+
+_REJECTED: Final = text(
+    "SELECT account, opening, reject_code, reject_message, count(*) AS n FROM orders"
+    " WHERE status = 'rejected' AND NOT external AND ended_at > :since"
+    " GROUP BY account, opening, reject_code, reject_message"
+)
+
+_REFUSED: Final = text("SELECT account, checks FROM decisions WHERE at > :since AND outcome = 'refused'")
+
+_DEAD: Final = text(
+    "SELECT stream, actor, count(*) AS n FROM dead_letters WHERE state = 'waiting'"
+    " GROUP BY stream, actor ORDER BY stream, actor"
+)
+
+
+def _all(tx: Connection, statement: TextClause, **values: object) -> Rows:
+    return tx.execute(statement, values).all()
+
+
+def accounts(tx: Connection) -> Rows:
+    """Return each account's row with what it holds, reserves, has earned, and what of its fills is missing."""
+    return _all(tx, _ACCOUNTS)
+
+
+def open_positions(tx: Connection) -> Rows:
+    return _all(tx, _OPEN)
+
+
+def at_the_brokerage(tx: Connection) -> Rows:
+    """Return account, symbol and signed units as the brokerage said when it was last compared."""
+    return _all(tx, text("SELECT account, symbol, qty FROM broker_positions ORDER BY account, symbol"))
+
+
+def mismatches(tx: Connection) -> Rows:
+    """Return how many positions differ, by account and kind, where two readings said so."""
+    return _all(tx, _MISMATCHES)
+
+
+def rejected(tx: Connection, since: datetime) -> Rows:
+    """Return how many orders of ours were rejected after *since*, by account, direction, code and sentence."""
+    return _all(tx, _REJECTED, since=since)
+
+
+def refused(tx: Connection, since: datetime) -> Sequence[tuple[str, tuple[Check, ...]]]:
+    """Return account and checks of every recommendation that was refused after *since*."""
+    return [(r.account, tuple(Check(**check) for check in r.checks)) for r in _all(tx, _REFUSED, since=since)]
+
+
+def dead_letters(tx: Connection) -> Rows:
+    """Return how many dead letters wait for a person, by stream and actor."""
+    return _all(tx, _DEAD)
