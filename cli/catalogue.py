@@ -1,18 +1,22 @@
-"""The gates and the exit rules as tables for people, made from the code's own sentences.
+"""The gates, the exit rules and the metrics as tables for people, made from the code's own sentences.
 
-``python -m cli.catalogue FOLDER`` writes ``gates.md`` and ``exits.md``; a test keeps them true.
+``python -m cli.catalogue FOLDER`` writes ``gates.md``, ``exits.md`` and ``metrics.md``; tests keep them true.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from domain.exits import RULES
 from domain.gates import GATES
 from domain.sells import SELL_GATES
+from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
+
+_RULES: Final = Path(__file__).resolve().parent.parent / "monitoring" / "prometheus" / "alerts.yml"
 
 
 def gates_page() -> str:
@@ -33,10 +37,36 @@ def exits_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """Return the page of metrics; which alerts use one is read from the rules."""
+    lead = (
+        "Actors offer counters and latencies, each copy its own (`stack.metrics_port`). `gapless exporter` offers all"
+        " state, once, read from PostgreSQL and Redis at every scrape. What nobody knows has no series: it is never 0."
+        " Ages are in seconds of the stack's clock. A histogram has `_bucket`, `_sum` and `_count`."
+    )
+    rules = _RULES.read_text(encoding="utf-8") if _RULES.is_file() else ""
+    return _metrics_page(lead, rules.split("      - alert: ")[1:])
+
+
+def _metrics_page(lead: str, rules: list[str]) -> str:
+    lines = ["# The metrics", "", lead, "", "Made from the code by `python -m cli.catalogue docs`."]
+    for title, families in (("an actor", ACTOR_FAMILIES), ("the exporter", EXPORTER_FAMILIES)):
+        lines += ["", f"| {title} | type | labels | what it says | alerts |", "|---|---|---|---|---|"]
+        lines += [_metric(family, rules) for family in families]
+    return "\n".join(lines) + "\n"
+
+
+def _metric(family: Family, rules: list[str]) -> str:
+    alerts = [rule.split("\n")[0] for rule in rules if re.search(rf"\b{family.name}\b", rule)]
+    labels = ", ".join(family.labels)
+    return f"| `{family.name}` | {family.kind} | {labels} | {family.help}. | {', '.join(alerts)} |"
+
+
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gates.md").write_text(gates_page(), encoding="utf-8")
     (folder / "exits.md").write_text(exits_page(), encoding="utf-8")
+    (folder / "metrics.md").write_text(metrics_page(), encoding="utf-8")
 
 
 def _rows(functions: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:

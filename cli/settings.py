@@ -49,7 +49,15 @@ _LONG: Final = {
     "gapless_database_url": "gapless_servers__database_url",
 }
 #: Words of the environment that are not settings.
-NOT_SETTINGS: Final = frozenset({"GAPLESS_CI_SLOW", "GAPLESS_CONFIG", "GAPLESS_REQUIRE_SERVERS", "GAPLESS_STORM_SEEDS"})
+NOT_SETTINGS: Final = frozenset(
+    {
+        "GAPLESS_CI_SLOW",
+        "GAPLESS_CONFIG",
+        "GAPLESS_MONITORING_TOOLS",
+        "GAPLESS_REQUIRE_SERVERS",
+        "GAPLESS_STORM_SEEDS",
+    }
+)
 LIVE_WORDS: Final = "yes, with my own money"
 #: The strategy of positions that somebody else opened: it has a policy, and no recommendation may name it.
 ADOPTED: Final = "adopted"
