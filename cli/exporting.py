@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import redis
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 from sqlalchemy import Engine, text
 
 from actors.clocks import RecordedClock, WallClock
@@ -18,17 +18,17 @@ from cli.children import Interrupted
 from cli.groups import groups_of
 from cli.origin import origin
 from cli.session import Session
-from cli.settings import Settings
+from cli.settings import BadConfiguration, Settings
 from cli.wiring import ACTORS
 from db import schema
 from db.views import one_moment
 from monitoring.exporter import Exporter
-from monitoring.metrics import offer_build
+from monitoring.metrics import a_registry
 from monitoring.state import Held, Sample, of_rows, of_streams
 from streams.clients import writing_client
 from streams.names import Stream
 
-#: Where the exporter listens unless somebody says otherwise; actors of one host take the ports before it.
+#: Where the exporter listens unless somebody says otherwise.
 DEFAULT_PORT: Final = 9464
 #: How long a statement of a scrape may take, in ms.
 STATEMENT_MS: Final = 3000
@@ -80,17 +80,23 @@ def _clock(settings: Settings, client: redis.Redis) -> Callable[[], datetime]:
 
 
 def serve(session: Session, host: str | None, port: int | None) -> None:
-    """Serve ``/metrics`` until somebody interrupts us; say on stdout where."""
+    """Serve ``/metrics`` until somebody interrupts us; say on stdout where.
+
+    Raises:
+        BadConfiguration: nobody can listen there.
+    """
     settings = session.settings
     redis_url, database_url = session.addresses()
     engine, client = schema.connect(database_url), writing_client(redis_url)
     reading = Reading.of(settings, engine, client)
-    registry = CollectorRegistry()
-    offer_build(registry, origin(settings))
+    registry = a_registry(origin(settings))
     registry.register(Exporter(reading.rows, reading.streams))
     address = host or settings.stack.metrics_host
-    wanted = port if port is not None else settings.stack.metrics_port or DEFAULT_PORT
-    server, _ = start_http_server(wanted, address, registry)
+    wanted = DEFAULT_PORT if port is None else port
+    try:
+        server, _ = start_http_server(wanted, address, registry)
+    except OSError as e:
+        raise BadConfiguration(f"--host, --port: cannot listen on {address}:{wanted}: {e.strerror}") from e
     print(f"http://{address}:{server.server_port}/metrics", flush=True)
     try:
         threading.Event().wait()

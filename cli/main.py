@@ -113,7 +113,7 @@ def actor(
 def exporter(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Where to listen, unless the configuration says it.")] = None,
-    port: Annotated[int | None, typer.Option(help="On which port; 0 is a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="On which port (9464); 0 is a free one.")] = None,
 ) -> None:
     """Offer the state of the stack to Prometheus until told to stop; the address is the one line on stdout."""
     from cli.exporting import serve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -17,6 +18,7 @@ class NoAnswer(TimeoutError):
 @dataclass(slots=True)
 class _Call(Generic[T]):
     read: Callable[[], T]
+    until: float
     done: threading.Event = field(default_factory=threading.Event)
     result: T | None = None
     error: BaseException | None = None
@@ -36,25 +38,26 @@ class Patient(Generic[T]):
     def __init__(self, read: Callable[[], T], deadline_s: float) -> None:
         self._read, self._deadline_s = read, deadline_s
         self._lock = threading.Lock()
-        self._hanging: _Call[T] | None = None
+        self._running: _Call[T] | None = None
 
     def __call__(self) -> T:
-        """Return what *read* returns, or raise what it raises.
+        """Return what *read* returns, or raise what it raises; who asks while it is under way shares its answer.
 
         Raises:
-            NoAnswer: it takes too long, or a former call still does.
+            NoAnswer: it takes longer than the deadline, or a former one still does.
         """
-        call = self._begin()
-        if not call.done.wait(self._deadline_s):
+        call = self._call()
+        if not call.done.wait(max(0.0, call.until - time.monotonic())):
             raise NoAnswer(f"no answer within {self._deadline_s} s")
         if call.error is not None:
             raise call.error
         return call.result  # type: ignore[return-value]  # without an error there is a result
 
-    def _begin(self) -> _Call[T]:
+    def _call(self) -> _Call[T]:
+        """Return the call that is under way, or begin one."""
         with self._lock:
-            if self._hanging is not None and not self._hanging.done.is_set():
-                raise NoAnswer("a former read still hangs")
-            call = self._hanging = _Call(self._read)
-            threading.Thread(target=call.run, name="scrape", daemon=True).start()
+            call = self._running
+            if call is None or call.done.is_set():
+                call = self._running = _Call(self._read, time.monotonic() + self._deadline_s)
+                threading.Thread(target=call.run, name="scrape", daemon=True).start()
             return call

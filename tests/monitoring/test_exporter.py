@@ -289,3 +289,14 @@ def test_a_source_that_hangs_is_asked_once():
             continue
 
     assert ("said", 2) == (said, len(asked))
+
+
+def test_who_asks_while_a_read_is_under_way_shares_its_answer():
+    """Two scrapes at once cost one read."""
+    release = threading.Event()
+    patient = Patient(lambda: release.wait(20), 20)
+    first, second = patient._call(), patient._call()
+    release.set()
+
+    assert first is second
+    assert patient() is True
