@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import redis
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from actors.clocks import CLOCK_KEY, set_recorded_clock
@@ -33,7 +33,7 @@ from cli.quiet import Quiet
 from cli.settings import BadConfiguration, Settings
 from cli.wiring import ACTORS, Wiring, address, configure_accounts
 from db import schema
-from monitoring.metrics import ActorMetrics, StreamMetrics, offer_build
+from monitoring.metrics import ActorMetrics, StreamMetrics, a_registry
 from streams.clients import writing_client
 from streams.names import FED_KEY, QUOTED_KEY
 
@@ -275,8 +275,7 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
     """
     if actor not in ACTORS:
         raise BadConfiguration(f"actor: one of {', '.join(ACTORS)} is expected, was {actor!r}")
-    registry = CollectorRegistry()
-    offer_build(registry, origin(settings))
+    registry = a_registry(origin(settings))
     wiring = Wiring.connect(settings, hooks=StreamMetrics(registry), metrics=ActorMetrics(registry))
     wiring.host(actor)
     if settings.stack.metrics_port:

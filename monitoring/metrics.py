@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -126,9 +126,12 @@ class ActorMetrics:
         self.registry.register(_Feeds(status))
 
 
-def offer_build(registry: CollectorRegistry, origin: str) -> None:
-    """Offer *origin*: ``version+code/config``."""
+def a_registry(origin: str) -> CollectorRegistry:
+    """Return the registry of a process that runs *origin* (``version+code/config``), without ``_created`` series."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client left it so
+    registry = CollectorRegistry()
     Gauge(of.BUILD_INFO.name, of.BUILD_INFO.help, of.BUILD_INFO.labels, registry=registry).labels(*parts(origin)).set(1)
+    return registry
 
 
 def parts(origin: str) -> tuple[str, str, str]:

@@ -2,83 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-import requests
 from sqlalchemy import text
 
-from cli import local_alpaca
 from cli.children import Children, Interrupted
 from cli.local_alpaca import LocalAlpaca
 from cli.run import Stack, run_at_alpaca
 from cli.settings import SHIPPED, Settings, load
 from streams.names import Stream
 from streams.publish import publish
+from tests.end_to_end.today import a_call, a_day_that_is_now, quote, start_now
 
 pytestmark = pytest.mark.slow
 
-EXPIRATION = (datetime.now(UTC) + timedelta(days=60)).date()
-CONTRACT = f"SPY{EXPIRATION:%y%m%d}C00450000"
+CONTRACT = a_call(450)
 PATIENCE_S = 40.0
-
-
-def a_day_that_is_now(folder: Path) -> Path:
-    """A session that began two hours ago and ends in four, with one contract and its stock quoted a moment ago."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    folder.mkdir()
-    stamp = f"{now - timedelta(seconds=30):%Y-%m-%dT%H:%M:%S}.000Z"
-    session = {
-        "date": f"{now.astimezone(ZoneInfo('America/New_York')):%Y-%m-%d}",
-        "underlying": "SPY",
-        "open": f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}",
-        "close": f"{now + timedelta(hours=4):%Y-%m-%dT%H:%M:%SZ}",
-        "early_close": False,
-    }
-    (folder / "session.json").write_text(json.dumps(session))
-    header = "symbol,underlying,type,strike,expiration,last_trading_day,style,multiplier,open_interest,quotes,trades"
-    row = f"{CONTRACT},SPY,CALL,450,{EXPIRATION},{EXPIRATION},american,100,,1,0"
-    (folder / "contracts.csv").write_text(f"{header}\n{row}\n")
-    tables = {
-        "quotes": f"ts,symbol,bid,ask,bid_size,ask_size,upd\n{stamp},{CONTRACT},2.00,2.10,50,50,ba\n",
-        "trades": "ts,symbol,price,size,open,high,low\n",
-        "underlying": f"ts,symbol,bid,ask,pairs\n{stamp},SPY,450.00,450.10,1\n",
-    }
-    for name, body in tables.items():
-        (folder / f"{name}.csv.gz").write_bytes(gzip.compress(body.encode()))
-    (folder / "recommendations.jsonl").write_text("")
-    return folder
 
 
 @pytest.fixture
 def alpaca(tmp_path: Path) -> Iterator[LocalAlpaca]:
     """A local Alpaca whose clock runs as ours."""
     children = Children(tmp_path / "alpaca")
-    started = local_alpaca.start(children, [a_day_that_is_now(tmp_path / "day")], load(SHIPPED, {}))
-    control(started, "/clock", to=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}")
-    control(started, "/clock", speed=1)
+    day = a_day_that_is_now(tmp_path / "day", {CONTRACT: "2.10"})
+    started = start_now(children, day, load(SHIPPED, {}))
     yield started
     children.stop_all()
-
-
-def control(alpaca: LocalAlpaca, path: str, **body: Any) -> Any:
-    answer = requests.post(alpaca.control_url + path, json=body, timeout=10)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def quote(alpaca: LocalAlpaca, bid: str, ask: str) -> None:
-    control(alpaca, "/quotes", symbol=CONTRACT, bid=bid, ask=ask, bid_size=50, ask_size=50)
-    control(alpaca, "/quotes", symbol="SPY", bid="450.00", ask="450.10", bid_size=50, ask_size=50)
 
 
 def settings_at(alpaca: LocalAlpaca) -> Settings:
@@ -153,9 +110,13 @@ def test_a_position_is_opened_tracked_and_left_on_the_wall_clock(alpaca: LocalAl
     tracker and executor are killed: they come back, and the price that halves is noticed and sold.
     """
     script = Script(
-        ("the account is reconciled", is_active, lambda stack: (quote(alpaca, "2.00", "2.10"), recommend(stack))),
+        (
+            "the account is reconciled",
+            is_active,
+            lambda stack: (quote(alpaca, CONTRACT, "2.00", "2.10"), recommend(stack)),
+        ),
         ("three contracts are held", is_open, lambda stack: kill(stack, "exit", "tracker", "executor")),
-        ("they are back", is_open, lambda _: (time.sleep(1), quote(alpaca, "0.90", "1.00"))),
+        ("they are back", is_open, lambda _: (time.sleep(1), quote(alpaca, CONTRACT, "0.90", "1.00"))),
         ("the position is closed", is_closed, lambda _: None),
     )
 

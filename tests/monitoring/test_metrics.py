@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from brokerage.alpaca_rest import AlpacaBrokerage
@@ -20,7 +20,7 @@ from domain.checks import blind, named
 from domain.events import RecommendationIssued
 from monitoring import families
 from monitoring.codes import code_of
-from monitoring.metrics import ActorMetrics, StreamMetrics, offer_build
+from monitoring.metrics import ActorMetrics, StreamMetrics, a_registry
 from streams.names import QUOTED_KEY, Stream
 from tests.brokerage.local_paper import LARGE as LARGE_KEYS
 from tests.brokerage.local_paper import a_paper
@@ -164,8 +164,7 @@ def test_quotes_leave_their_time_beside_the_stream(house: House, redis_client: r
 
 def test_every_metric_of_an_actor_is_in_the_list():
     """Name, kind and labels are written once, in families."""
-    registry = CollectorRegistry()
-    offer_build(registry, "1.0+code/config")
+    registry = a_registry("1.0+code/config")
     StreamMetrics(registry)
     ActorMetrics(registry).watch_feeds(dict)
     offered = {
