@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from brokerage.alpaca_rest import AlpacaBrokerage
 from brokerage.budget import RateBudget
+from brokerage.feed_thread import NEVER_CONNECTED, FeedStatus
 from brokerage.port import BrokerageUnavailable
 from cli.feeding import Feeding
 from domain.checks import blind, named
@@ -160,6 +161,18 @@ def test_quotes_leave_their_time_beside_the_stream(house: House, redis_client: r
     feeding.publish(Stream.TICKS, [ticked(house.exchanges[LARGE].quote(AAA), at=NOON)], "option", 1)
 
     assert {AAA.encode(): str(NOON.timestamp()).encode()} == redis_client.hgetall(QUOTED_KEY)
+
+
+def test_connections_after_the_first_are_reconnects():
+    """A feed that was never connected has none, and says that it is not."""
+    lost = FeedStatus(connected=False, connections=3, frames=7, last_frame_at=NOON, refused=False)
+    metrics = ActorMetrics()
+    metrics.watch_feeds(lambda: {"option": lost, "stock": NEVER_CONNECTED})
+    found = scraped(metrics.registry)
+
+    assert [2, 0] == [found[f'gapless_feed_reconnects_total{{feed="{feed}"}}'] for feed in ("option", "stock")]
+    assert [7, 0] == [found[f'gapless_feed_frames_total{{feed="{feed}"}}'] for feed in ("option", "stock")]
+    assert [0, 0] == [found[f'gapless_feed_connected{{feed="{feed}"}}'] for feed in ("option", "stock")]
 
 
 def test_every_metric_of_an_actor_is_in_the_list():
