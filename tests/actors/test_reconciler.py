@@ -190,3 +190,22 @@ def test_every_change_of_state_is_told(house: House, monkeypatch: pytest.MonkeyP
     facts = [decode({b"type": r.type.encode(), b"body": r.body.encode()}) for r in rows]
     told = [(fact.state, fact.reason.partition(" ")[0]) for fact in facts if isinstance(fact, AccountStateChanged)]
     assert [("active", "reconciled"), ("reducing", "interlock:"), ("active", "reconciled"), ("reducing", "the")] == told
+
+
+def test_the_brokerages_book_is_kept_as_it_was_read(house: House):
+    """Whatever our rows say: what it holds now, without what it held before; a failed read changes nothing."""
+    house.hold(SYMBOLS[0], 2)
+    house.hold(SYMBOLS[1], -1)
+    house.look()
+    first = book(house)
+    house.exchange.held.pop(SYMBOLS[0])
+    house.exchange.held[SYMBOLS[1]] = -3
+    house.look(30)
+
+    assert {SYMBOLS[0]: 2, SYMBOLS[1]: -1} == first
+    assert {SYMBOLS[1]: -3} == book(house)
+
+
+def book(house: House) -> dict[str, int]:
+    with house.engine.connect() as tx:
+        return {r.symbol: r.qty for r in tx.execute(text("SELECT symbol, qty FROM broker_positions"))}
