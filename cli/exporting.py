@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 import redis
-from prometheus_client import start_http_server
 from sqlalchemy import Engine, text
 
 from actors.clocks import RecordedClock, WallClock
 from cli.children import Interrupted
 from cli.groups import groups_of
+from cli.metrics_door import offer
 from cli.origin import origin
 from cli.session import Session
-from cli.settings import BadConfiguration, Settings
+from cli.settings import Settings
 from cli.wiring import ACTORS
 from db import schema
 from db.views import one_moment
@@ -93,10 +93,7 @@ def serve(session: Session, host: str | None, port: int | None) -> None:
     registry.register(Exporter(reading.rows, reading.streams))
     address = host or settings.stack.metrics_host
     wanted = DEFAULT_PORT if port is None else port
-    try:
-        server, _ = start_http_server(wanted, address, registry)
-    except OSError as e:
-        raise BadConfiguration(f"--host, --port: cannot listen on {address}:{wanted}: {e.strerror}") from e
+    server = offer(registry, address, wanted, "--host, --port")
     print(f"http://{address}:{server.server_port}/metrics", flush=True)
     try:
         threading.Event().wait()

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import redis
-from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from actors.clocks import CLOCK_KEY, set_recorded_clock
@@ -27,6 +26,7 @@ from cli.children import ChildDied, Children, Interrupted
 from cli.day import Day
 from cli.driver import Driver
 from cli.local_alpaca import LocalAlpaca
+from cli.metrics_door import offer
 from cli.origin import origin
 from cli.paper_control import PaperControl
 from cli.quiet import Quiet
@@ -279,5 +279,5 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
     wiring = Wiring.connect(settings, hooks=StreamMetrics(registry), metrics=ActorMetrics(registry))
     wiring.host(actor)
     if settings.stack.metrics_port:
-        start_http_server(settings.stack.metrics_port, settings.stack.metrics_host, registry)
+        offer(registry, settings.stack.metrics_host, settings.stack.metrics_port, "stack.metrics_port")
     return wiring

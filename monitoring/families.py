@@ -160,6 +160,9 @@ MAX_POSITIONS: Final = Family(
 )
 MAX_EXPOSURE: Final = Family("gapless_account_max_exposure_usd", "gauge", "The limit of exposure", _ACCOUNT)
 MAX_LOSS: Final = Family("gapless_account_max_daily_loss_usd", "gauge", "The limit of the daily loss", _ACCOUNT)
+MAX_CONTRACTS: Final = Family(
+    "gapless_account_max_contracts_per_order", "gauge", "The limit of contracts in one order", _ACCOUNT
+)
 REALIZED: Final = Family(
     "gapless_account_realized_pnl_usd",
     "gauge",
@@ -266,6 +269,7 @@ ROW_FAMILIES: Final = (
     MAX_POSITIONS,
     MAX_EXPOSURE,
     MAX_LOSS,
+    MAX_CONTRACTS,
     REALIZED,
     BREACHES,
     UNAPPLIED,

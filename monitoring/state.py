@@ -86,6 +86,7 @@ def _account(row: Any, now: datetime, loss_latched: bool) -> Iterator[Sample]:
         of.MAX_POSITIONS: row.max_positions,
         of.MAX_EXPOSURE: row.max_exposure_usd,
         of.MAX_LOSS: row.max_daily_loss_usd,
+        of.MAX_CONTRACTS: row.max_contracts_per_order,
         of.BREACHES: row.breaches,
         of.UNAPPLIED: row.unapplied,
         of.UNAPPLIED_AGE: _age_s(row.unapplied_since or now, now),
