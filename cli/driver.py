@@ -19,13 +19,15 @@ from sqlalchemy import Engine
 from actors.clocks import set_recorded_clock
 from cli.day import Day, Recommended
 from cli.paper_control import PaperControl
+from cli.patience import Patience
 from cli.quiet import Quiet
+from cli.settings import Settings
 from db import deadlines
 from domain.events import ClockMoved, RecommendationIssued
 from domain.ids import fact_id
 from streams.codec import encode
 from streams.names import Stream
-from streams.publish import publish
+from streams.publish import Fields, publish
 
 #: A wait for the wall is cut into pieces of this many seconds, so that a stop is noticed.
 _NAP_S: Final = 0.05
@@ -39,6 +41,7 @@ class Driver:
     engine: Engine
     paper: PaperControl
     quiet: Quiet
+    patience: Patience
     entry_ttl: timedelta
     speed: float | None
     on_step: Callable[[datetime], None]
@@ -53,10 +56,13 @@ class Driver:
         for day in days:
             self._play(day)
 
-    def begin(self, start: datetime) -> None:
-        """Let every actor see the first moment; returns when all of them are up and at rest."""
-        set_recorded_clock(self.client, start)
-        self._tick(start)
+    def begin(self, start: datetime, up_s: float | None = None) -> None:
+        """Let every actor see the first moment; returns when all of them are up and at rest.
+
+        *up_s*: how long they may take to come up, in seconds of the wall; None for the usual patience.
+        """
+        self._set_clock(start)
+        self._tick(start, up_s)
 
     def _play(self, day: Day) -> None:
         waiting = list(day.recommended)
@@ -71,12 +77,12 @@ class Driver:
 
     def _step(self, now: datetime, waiting: list[Recommended]) -> list[Recommended]:
         """Move everything to *now*; return the recommendations that are still to come."""
-        set_recorded_clock(self.client, now)
+        self._set_clock(now)
         if self._market_moved(now):
             self.quiet.wait()
         due = [r for r in waiting if r.at <= now]
         for recommended in due:
-            publish(self.client, Stream.RECOMMENDATIONS, recommendation_fields(recommended.body))
+            self._publish(Stream.RECOMMENDATIONS, recommendation_fields(recommended.body))
             self.quiet.wait()
         self._tick(now)
         self.on_step(now)
@@ -90,17 +96,26 @@ class Driver:
         spoke, self._sent = moved.sent != self._sent, moved.sent
         return spoke
 
-    def _tick(self, now: datetime) -> None:
+    def _tick(self, now: datetime, patience_s: float | None = None) -> None:
         """Let the actors run their timers."""
         moved = ClockMoved(id=fact_id("clock", now), at=now, schema=1)
-        publish(self.client, Stream.CLOCK, encode(moved))
-        self.quiet.wait()
+        self._publish(Stream.CLOCK, encode(moved))
+        self.quiet.wait(patience_s)
+
+    def _set_clock(self, now: datetime) -> None:
+        self.patience(lambda: set_recorded_clock(self.client, now))
+
+    def _publish(self, stream: str, fields: Fields) -> None:
+        self.patience(lambda: publish(self.client, stream, fields))
 
     def _next(self, now: datetime, waiting: Sequence[Recommended], end: datetime) -> datetime:
-        with self.engine.connect() as tx:
-            deadline = deadlines.after(tx, now, self.entry_ttl)
+        deadline = self.patience(lambda: self._deadline(now))
         candidates = [end, deadline, self.paper.clock().next_event, *(r.at for r in waiting[:1])]
         return min(at for at in candidates if at is not None and at > now)
+
+    def _deadline(self, now: datetime) -> datetime | None:
+        with self.engine.connect() as tx:
+            return deadlines.after(tx, now, self.entry_ttl)
 
     def _keep_pace(self, into_the_day: timedelta, wall_start: float) -> None:
         if self.speed is None:
@@ -108,6 +123,28 @@ class Driver:
         due = wall_start + into_the_day.total_seconds() / self.speed
         while (left := due - time.monotonic()) > 0:
             time.sleep(min(left, _NAP_S))
+
+
+def driver_of(
+    settings: Settings,
+    engine: Engine,
+    client: redis.Redis,
+    paper: PaperControl,
+    patience: Patience,
+    speed: float | None,
+    on_step: Callable[[datetime], None],
+) -> Driver:
+    """Return the driver of a stack with these servers."""
+    return Driver(
+        client=client,
+        engine=engine,
+        paper=paper,
+        quiet=Quiet(client, engine, paper, settings.stack.partitions, patience),
+        patience=patience,
+        entry_ttl=timedelta(seconds=settings.entries.entry_ttl_s),
+        speed=speed,
+        on_step=on_step,
+    )
 
 
 def recommendation_fields(body: str) -> dict[str, bytes]:

@@ -91,6 +91,21 @@ def replay(
 
 
 @app.command()
+def play(
+    ctx: typer.Context,
+    folders: Annotated[list[Path], typer.Argument(help="Recorded days' folders, one after the other.")],
+    control: Annotated[str, typer.Option(help="The control port of the local Alpaca, http://HOST:PORT.")],
+    speed: Annotated[str, typer.Option(help="Seconds of the day in a second, or max.")] = "1",
+    ready: Annotated[Path | None, typer.Option(help="Write this file when the clock stands at the beginning.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play recorded days into a stack whose servers, actors and local Alpaca run already, as in compose."""
+    from cli.playing import play_into
+
+    raise typer.Exit(play_into(session_of(ctx, as_json), folders, control, speed, ready))
+
+
+@app.command()
 def actor(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="gate, executor, tracker, exit, feeds or reconciler")],

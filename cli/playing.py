@@ -14,6 +14,7 @@ from rich.console import Console
 from cli import ledger
 from cli.day import read_days
 from cli.live import LiveView, live_view
+from cli.play import Played, play
 from cli.refeed import is_recording, replay_streams
 from cli.render import render_report
 from cli.report import report
@@ -56,6 +57,11 @@ def run_stack(session: Session, data: Sequence[Path], speed: str | None, *, exte
     with _view(session) as view:
         document = run_recorded(settings, session.config, days, place, pace, view, _report, view.stage)
     return _answer(session, document)
+
+
+def play_into(session: Session, folders: Sequence[Path], control: str, speed: str, ready: Path | None) -> int:
+    """Play recorded days into a stack of somebody else's; 1 when a limit was passed or rows and broker differ."""
+    return _answer(session, play(session, Played(read_days(folders), _speed(speed), control, ready)))
 
 
 def _servers_of(settings: Settings, *, external: bool) -> Settings:

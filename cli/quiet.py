@@ -8,20 +8,20 @@ find all of them empty, with no counter moved in between, mean that nothing is u
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import redis
 from sqlalchemy import Engine
 
 from cli.groups import groups_of
+from cli.patience import Patience
 from db import outbox
 from streams.names import FED_KEY
 from streams.progress import GroupProgress, positions
 
-#: After this long without rest something is stuck, in seconds of the wall.
-PATIENCE_S: Final = 60.0
 #: Pauses between looks while something is under way, in seconds: short at first, then out of the actors' way.
 _FIRST_POLL_S: Final = 0.001
 _LAST_POLL_S: Final = 0.008
@@ -56,37 +56,38 @@ class Quiet:
         engine: Engine,
         paper: Market,
         partitions: int,
-        check: Callable[[], None],
+        patience: Patience,
         hosted: Collection[str] | None = None,
     ) -> None:
-        """*check* raises when a process that should be there is gone: then nothing will come to rest.
+        """*patience*: how long something may be under way before it counts as stuck, and a server be away.
 
         *hosted*: the groups that are there at all; None means every one.
         """
-        self._client, self._engine, self._paper, self._check = client, engine, paper, check
+        self._client, self._engine, self._paper, self._patience = client, engine, paper, patience
         known = groups_of(partitions)
         self._groups = {s: [g for g in groups if hosted is None or g in hosted] for s, groups in known.items()}
         self._forgiven: Mapping[str, int] = {}
 
-    def wait(self) -> None:
+    def wait(self, patience_s: float | None = None) -> None:
         """Return when two looks in a row find everything at rest.
 
         Raises:
-            NotQuiet: it takes longer than a minute of the wall.
+            NotQuiet: it takes longer than *patience_s*, or than the usual patience.
         """
-        until = time.monotonic() + PATIENCE_S
+        allowed_s = self._patience.seconds if patience_s is None else patience_s
+        until = time.monotonic() + allowed_s
         frames_until = time.monotonic() + _FRAMES_S
         before: _Look | None = None
         pause_s = _FIRST_POLL_S
         while True:
-            look = self._look(forgive=time.monotonic() > frames_until)
+            look = self._patience(partial(self._look, forgive=time.monotonic() > frames_until))
             if not look.busy and before is not None and before.counters == look.counters:
                 return
             before = None if look.busy else look
             if look.busy:
-                self._check()
+                self._patience.check()
                 if time.monotonic() > until:
-                    raise NotQuiet(f"after {PATIENCE_S:.0f} s still under way: {look.busy}")
+                    raise NotQuiet(f"after {allowed_s:.0f} s still under way: {look.busy}")
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, _LAST_POLL_S)
 

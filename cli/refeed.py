@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.clocks import set_recorded_clock
+from cli.patience import PATIENCE_S, Patience
 from cli.quiet import Quiet
 from cli.run import Finish, Stack, T, connected_servers
 from cli.settings import ADOPTED, BadConfiguration, Settings
@@ -98,7 +99,8 @@ class _Feeder:
     def __init__(self, stack: Stack, wiring: Wiring) -> None:
         self._stack, self._wiring = stack, wiring
         partitions = stack.settings.stack.partitions
-        self._quiet = Quiet(stack.client, stack.engine, NoMarket(), partitions, stack.children.check, hosted=HOSTED)
+        patience = Patience(PATIENCE_S, stack.children.check)
+        self._quiet = Quiet(stack.client, stack.engine, NoMarket(), partitions, patience, hosted=HOSTED)
         self._recommended: dict[str, RecommendationIssued] = {}
         self._triggered: dict[OrderId, str] = {}
         self._now: datetime | None = None

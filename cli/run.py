@@ -24,12 +24,12 @@ from actors.clocks import CLOCK_KEY, set_recorded_clock
 from cli import ledger, local_alpaca
 from cli.children import ChildDied, Children, Interrupted
 from cli.day import Day
-from cli.driver import Driver
+from cli.driver import driver_of
 from cli.local_alpaca import LocalAlpaca
 from cli.metrics_door import offer
 from cli.origin import origin
 from cli.paper_control import PaperControl
-from cli.quiet import Quiet
+from cli.patience import PATIENCE_S, Patience
 from cli.settings import BadConfiguration, Settings
 from cli.wiring import ACTORS, Wiring, address, configure_accounts
 from db import schema
@@ -131,11 +131,16 @@ def _recorded(settings: Settings, days: Sequence[Day], folder: Path) -> Iterator
         brokerage = settings.brokerage.model_copy(update={"paper_url": alpaca.rest_url, "mode": "paper"})
         stacked = settings.stack.model_copy(update={"clock": "recorded", "watch": tuple(watch)})
         ours = settings.model_copy(update={"brokerage": brokerage, "stack": stacked})
-        stack.client.delete(FED_KEY, QUOTED_KEY, CLOCK_KEY)
-        set_recorded_clock(stack.client, days[0].start)
-        configure_accounts(ours, stack.engine, days[0].start)
+        stand_at(ours, stack.engine, stack.client, days[0].start)
         with ledger.announcing(folder, alpaca.rest_url):
             yield Stack(ours, stack.folder, stack.engine, stack.client, stack.children), alpaca
+
+
+def stand_at(settings: Settings, engine: Engine, client: redis.Redis, start: datetime) -> None:
+    """Set the clock of a recorded day to its beginning, with the accounts as they are configured."""
+    client.delete(FED_KEY, QUOTED_KEY, CLOCK_KEY)
+    set_recorded_clock(client, start)
+    configure_accounts(settings, engine, start)
 
 
 def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float | None, on_step: OnStep) -> None:
@@ -143,15 +148,9 @@ def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float 
         stack.children.check()
         on_step(stack, now)
 
-    paper = PaperControl(alpaca.control_url)
-    driver = Driver(
-        client=stack.client,
-        engine=stack.engine,
-        paper=paper,
-        quiet=Quiet(stack.client, stack.engine, paper, stack.settings.stack.partitions, stack.children.check),
-        entry_ttl=timedelta(seconds=stack.settings.entries.entry_ttl_s),
-        speed=speed,
-        on_step=step,
+    patience = Patience(PATIENCE_S, stack.children.check)
+    driver = driver_of(
+        stack.settings, stack.engine, stack.client, PaperControl(alpaca.control_url), patience, speed, step
     )
     driver.begin(days[0].start)
     driver.play(days)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -24,10 +24,10 @@ from cli import run
 from cli.acts import publish as publish_outbox
 from cli.day import Day, read_days
 from cli.documents import verify
-from cli.driver import Driver, recommendation_fields
+from cli.driver import Driver, driver_of, recommendation_fields
 from cli.local_alpaca import LocalAlpaca
 from cli.paper_control import PaperControl
-from cli.quiet import Quiet
+from cli.patience import PATIENCE_S, Patience
 from cli.report import report
 from cli.run import Stack
 from cli.settings import SHIPPED, Settings, load
@@ -232,15 +232,9 @@ def _hosted(stack: Stack) -> Wiring:
 
 def _running(stack: Stack, alpaca: LocalAlpaca, day: Day, engine: Engine, wiring: Wiring | None) -> Running:
     paper = PaperControl(alpaca.control_url)
-    partitions = stack.settings.stack.partitions
-    driver = Driver(
-        client=stack.client,
-        engine=engine,
-        paper=paper,
-        quiet=Quiet(stack.client, engine, paper, partitions, stack.children.check),
-        entry_ttl=timedelta(seconds=stack.settings.entries.entry_ttl_s),
-        speed=None,
-        on_step=lambda now: running.on_step(now),
+    patience = Patience(PATIENCE_S, stack.children.check)
+    driver = driver_of(
+        stack.settings, engine, stack.client, paper, patience, speed=None, on_step=lambda now: running.on_step(now)
     )
     running = Running(stack, alpaca, day, engine, driver, wiring)
     return running
