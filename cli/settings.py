@@ -276,8 +276,12 @@ class Settings(BaseSettings):
         return tuple(AccountName(name) for name in sorted(self.accounts))
 
     def hash(self) -> str:
-        """Return a short hash of what decides: limits, rules and policies, without addresses and secrets."""
-        decisive = self.model_dump_json(include={"accounts", "entries", "strategies", "exits"})
+        """Return a short hash of what decides: limits, rules and policies, without addresses and keys.
+
+        Processes with keys and processes without have the same.
+        """
+        keys = {"accounts": {"__all__": {"key_id", "secret"}}}
+        decisive = self.model_dump_json(include={"accounts", "entries", "strategies", "exits"}, exclude=keys)
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 

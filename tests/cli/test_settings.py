@@ -187,6 +187,14 @@ def test_an_unknown_word_of_ours_stops_the_start(bare: pytest.MonkeyPatch):
 # ---------------------------------------------------------------- the hash
 
 
+def test_the_hash_of_processes_with_and_without_keys_is_one(bare: pytest.MonkeyPatch):
+    """In a stack the tracker has no keys and the gate has; they run the same configuration."""
+    without = load(SHIPPED).hash()
+    bare.setenv("GAPLESS_ACCOUNTS__LARGE__KEY_ID", "a-key")
+    bare.setenv("GAPLESS_ACCOUNTS__LARGE__SECRET", "a-secret")
+    assert without == load(SHIPPED).hash()
+
+
 def test_the_hash_says_what_decides(bare: pytest.MonkeyPatch, tmp_path: Path):
     """A limit changes it, an address does not."""
     shipped = load(SHIPPED).hash()
