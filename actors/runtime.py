@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,8 @@ SWEEP_EVERY_S: Final = 2.0
 ADOPT_EVERY_S: Final = 5.0
 MOMENT_MS: Final = 5000
 HEARTBEAT_EVERY: Final = timedelta(seconds=3)
+#: A process that has not proved itself for so long does not work.
+HEARTBEATS_MISSED: Final = 4
 EACH_MOVE: Final = timedelta(seconds=1)
 #: How long a stop waits for handlers and readers. dramatiq takes what has passed off this again for every thread that
 #: it joins, so a dozen readers that end together within a second need a dozen seconds here.
@@ -118,6 +121,7 @@ class Runtime:
     _readers: int = field(default=0, init=False)
     _orphanages: list[Callable[[], None]] = field(default_factory=list, init=False)
     _on_stop: list[Callable[[], object]] = field(default_factory=list, init=False)
+    _beaten_at: float | None = field(default=None, init=False)  # monotonic seconds
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _worker: Worker | None = field(default=None, init=False)
 
@@ -177,6 +181,19 @@ class Runtime:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         return self._stop.wait(timeout_s)
+
+    def trouble(self) -> str | None:
+        """Return why this process does not work, None when it does: its heartbeat is a row, and the streams answer."""
+        if self._beaten_at is None:
+            return "no heartbeat yet"
+        silent_s = time.monotonic() - self._beaten_at
+        if silent_s > HEARTBEATS_MISSED * HEARTBEAT_EVERY.total_seconds():
+            return f"no heartbeat for {silent_s:.0f} s"
+        try:
+            self.client.ping()
+        except redis.RedisError as e:
+            return f"the streams do not answer: {e}"
+        return None
 
     # ------------------------------------------------------------ readers
 
@@ -284,14 +301,21 @@ class Runtime:
     def _beat(self) -> None:
         while True:
             try:
-                with self.desk.engine.begin() as tx:
-                    for actor in sorted(self._actors):
-                        if at := self._alive_at(actor):
-                            heartbeats.beat(tx, actor, self.instance, self.desk.origin, at)
+                if self._beat_once():
+                    self._beaten_at = time.monotonic()
             except DBAPIError as e:
                 log.warning("no heartbeat: %s", e)
             if self._stop.wait(HEARTBEAT_EVERY.total_seconds()):
                 return
+
+    def _beat_once(self) -> bool:
+        """Write a heartbeat for each actor that is alive; False when one of them is not."""
+        alive = {actor: self._alive_at(actor) for actor in sorted(self._actors)}
+        with self.desk.engine.begin() as tx:
+            for actor, at in alive.items():
+                if at is not None:
+                    heartbeats.beat(tx, actor, self.instance, self.desk.origin, at)
+        return None not in alive.values()
 
     def _alive_at(self, actor: str) -> datetime | None:
         """Return when *actor* last proved itself: its slowest timer done, or now if it has none of its own."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import redis
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from actors.clocks import RecordedClock, WallClock
 from cli.children import Interrupted
@@ -62,6 +63,16 @@ class Reading:
                 raise schema.WrongSchema(f"schema: this code expects version {self.head}, the database has {found}")
             return of_rows(tx, self.clock(), datetime.now(UTC), ACTORS, self.groups)
 
+    def trouble(self) -> str | None:
+        """Return which source does not answer, None when both do."""
+        try:
+            with self.engine.connect() as tx:
+                tx.execute(text("SELECT 1"))
+            self.client.ping()
+        except (SQLAlchemyError, redis.RedisError) as e:
+            return f"a source does not answer: {e}".splitlines()[0]
+        return None
+
     def streams(self, held: Sequence[Held]) -> list[Sample]:
         return of_streams(self.client, self.clock(), self.groups, held)
 
@@ -93,13 +104,13 @@ def serve(session: Session, host: str | None, port: int | None) -> None:
     registry.register(Exporter(reading.rows, reading.streams))
     address = host or settings.stack.metrics_host
     wanted = DEFAULT_PORT if port is None else port
-    server = offer(registry, address, wanted, "--host, --port")
-    print(f"http://{address}:{server.server_port}/metrics", flush=True)
+    door = offer(registry, address, wanted, reading.trouble, said_by="--host, --port")
+    print(f"http://{address}:{door.port}/metrics", flush=True)
     try:
         threading.Event().wait()
     except Interrupted:
         print("gapless: the exporter stops", file=sys.stderr)
     finally:
-        server.shutdown()
+        door.close()
         client.close()
         engine.dispose()

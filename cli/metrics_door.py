@@ -1,22 +1,20 @@
-"""Offering a registry to Prometheus over HTTP."""
+"""The door of a process, where the configuration or an option says that it is."""
 
 from __future__ import annotations
 
-from wsgiref.simple_server import WSGIServer
-
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from cli.settings import BadConfiguration
+from monitoring.door import Door, Trouble, open_door
 
 
-def offer(registry: CollectorRegistry, host: str, port: int, said_by: str) -> WSGIServer:
-    """Serve ``/metrics`` from a thread until the server that is returned is shut down; port 0 is a free one.
+def offer(registry: CollectorRegistry, host: str, port: int, trouble: Trouble, *, said_by: str) -> Door:
+    """Serve ``/metrics`` and ``/health`` from a thread until the door is closed; port 0 is a free one.
 
     Raises:
         BadConfiguration: nobody can listen there; *said_by* is where the address comes from.
     """
     try:
-        server, _ = start_http_server(port, host, registry)
+        return open_door(host, port, registry, trouble)
     except OSError as e:
         raise BadConfiguration(f"{said_by}: cannot listen on {host}:{port}: {e.strerror}") from e
-    return server

@@ -278,5 +278,11 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
     wiring = Wiring.connect(settings, hooks=StreamMetrics(registry), metrics=ActorMetrics(registry))
     wiring.host(actor)
     if settings.stack.metrics_port:
-        offer(registry, settings.stack.metrics_host, settings.stack.metrics_port, "stack.metrics_port")
+        offer(
+            registry,
+            settings.stack.metrics_host,
+            settings.stack.metrics_port,
+            wiring.runtime.trouble,
+            said_by="stack.metrics_port",
+        )
     return wiring
