@@ -10,6 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+TOOLS = (
+    "run",
+    *(
+        f".venv/bin/{name}"
+        for name in ("ruff", "python", "lint-imports", "check-jsonschema", "compose-lint", "hadolint")
+    ),
+)
 PASSES = "#!/bin/sh\nexit 0\n"
 FAILS = "#!/bin/sh\nexit 1\n"
 
@@ -19,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
     """A repository with the real gate and tools that are content with everything."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    for tool in ("run", ".venv/bin/ruff", ".venv/bin/python", ".venv/bin/lint-imports"):
+    for tool in TOOLS:
         program(tmp_path / tool, PASSES)
     (tmp_path / ".gitignore").write_text(".venv/\n")
     git(tmp_path, "init", "--quiet")
@@ -47,8 +54,8 @@ def verdicts(folder: Path) -> tuple[int, dict[str, str]]:
 
 
 def test_all_is_well(repository: Path) -> None:
-    """Seven stages, seven verdicts, exit code 0."""
-    stages = ["tests", "format", "lint", "types", "floors", "secrets", "places"]
+    """A verdict for each stage, exit code 0."""
+    stages = ["tests", "format", "lint", "types", "floors", "containers", "secrets", "places"]
     assert (0, dict.fromkeys(stages, "ok")) == verdicts(repository)
 
 
