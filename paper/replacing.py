@@ -89,7 +89,7 @@ def ticket(order: Order, change: Change, predecessor: Order | None) -> Ticket:
         notional=None,
         prices=prices,
         client_order_id=change.client_order_id,
-        intent=None,
+        intent=order.intent or None,
         order_class=order.order_class if order.is_combination else "",
         extended_hours=order.extended_hours,
         legs=tuple(_leg(leg) for leg in order.legs) if order.is_combination else (),
