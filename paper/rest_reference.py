@@ -133,12 +133,14 @@ class ReferenceApi:
         underlyings = query.names("underlying_symbols")
         status = query.choice("status", ("active", "inactive"), "active")
         passes = contract_filter(query)
+        in_pennies = query.text("ppind") is None or query.flag("ppind")  # all contracts here are
         names = ("expiration_date", "expiration_date_gte", "expiration_date_lte")
         latest = date.max if any(query.text(name) for name in names) else self._next_weekend()
 
         def is_asked_for(contract: Contract) -> bool:
             return (
-                (not underlyings or contract.underlying in underlyings)
+                in_pennies
+                and (not underlyings or contract.underlying in underlyings)
                 and contract.expiration <= latest
                 and passes(contract)
                 and status == ("active" if self._is_active(contract) else "inactive")
