@@ -111,6 +111,7 @@ class Control:
                 "requests": self._gate.requests,
                 "in_flight": in_flight,
                 "sent": self._world.hub.sent(),
+                "listening": self._world.hub.listening(),
             }
         )
 

@@ -48,6 +48,11 @@ class Hub:
         """How many data messages have been queued so far, in all."""
         return {TRADE_UPDATES: dict(self._updates), **self._market}
 
+    def listening(self) -> dict[str, int]:
+        """How many connections of each stream have asked for something."""
+        asking = [c.stream for c in self._connections if TRADE_UPDATES in c.wanted or any(c.wanted.values())]
+        return {stream: asking.count(stream) for stream in (TRADE_UPDATES, STOCK, OPTION)}
+
     @property
     def unwritten(self) -> int:
         return sum(connection.unwritten for connection in self._connections)

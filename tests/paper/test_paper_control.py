@@ -8,8 +8,9 @@ import pytest
 import requests
 
 from paper.options import Options
-from tests.paper.days import CALL, write_day
+from tests.paper.days import CALL, STOCK, write_day
 from tests.paper.kit import serving
+from tests.paper.wires import LISTEN, OLD_KEYS, stocks, trade_stream
 
 
 def test_the_clock_stands_until_told(paper):
@@ -128,7 +129,19 @@ def test_idle_tells_what_is_in_flight(paper):
         "requests": before + 1,
         "in_flight": 0,
         "sent": {"trade_updates": {"large": 0, "tiny": 0, "margin": 0}, "stock": 0, "option": 0},
+        "listening": {"trade_updates": 0, "stock": 0, "option": 0},
     } == paper.control("GET", "/idle")[1]
+
+
+def test_idle_tells_who_listens(paper):
+    """A connection counts from when it has asked for something; nobody needs to guess when a client is ready."""
+    silent, _ = trade_stream(paper, OLD_KEYS)
+    updates, _ = trade_stream(paper, OLD_KEYS, LISTEN)
+    quotes, _ = stocks(paper, quotes=[STOCK])
+
+    assert {"trade_updates": 1, "stock": 1, "option": 0} == paper.control("GET", "/idle")[1]["listening"]
+    for socket in (silent, updates, quotes):
+        socket.close()
 
 
 def test_a_status_before_means_not_carried_out(paper):
