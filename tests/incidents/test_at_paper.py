@@ -1,4 +1,7 @@
-"""What the old system sent, and what ours sends, to a brokerage that keeps its own book: R21 to R24 over HTTP."""
+"""What ours sends to a brokerage that keeps its own book: R21 to R24 over HTTP.
+
+What the old system sent, and what came of it, is in tests/conformance/test_naive_client.py.
+"""
 
 # ruff: noqa: N802 - a test is named after its row
 
@@ -14,7 +17,7 @@ from domain.events import Side
 from domain.orders import OrderStatus
 from tests.factories import LARGE
 from tests.incidents.at_paper import MARGIN, AtPaper
-from tests.paper.days import CALL, PUT, STOCK
+from tests.paper.days import CALL, STOCK
 
 
 def test_R21_selling_the_underlying_is_refused_or_seen(at_paper: AtPaper):
@@ -70,14 +73,6 @@ def test_R22_a_close_that_loses_the_race_is_recorded_and_reconciled(at_paper: At
     at_paper.publish()
     assert () == at_paper.reconciler.reconcile(LARGE, at_paper.now())
     assert close == at_paper.approved[-1]
-
-
-def test_R23_a_sale_without_intent_while_flat_is_an_opening(at_paper: AtPaper):
-    """What happened when the intent was left out: tiny lacks the cash for a secured put; large would be short."""
-    status, body = at_paper.paper.submit("tiny", symbol=PUT, side="sell", qty=1)
-
-    assert (403, 40310000) == (status, body["code"])
-    assert body["message"].startswith("insufficient options buying power for cash-secured put (required: 10000")
 
 
 def test_R23_closing_while_flat_sends_nothing(at_paper: AtPaper):
