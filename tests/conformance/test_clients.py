@@ -1,14 +1,10 @@
 """alpaca-py talks to this server unchanged, through url_override alone."""
 
-import asyncio
-import threading
-import time
 from pathlib import Path
 
 import pytest
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical import OptionHistoricalDataClient, StockHistoricalDataClient
-from alpaca.data.live import OptionDataStream, StockDataStream
 from alpaca.data.requests import (
     OptionChainRequest,
     OptionLatestQuoteRequest,
@@ -29,8 +25,8 @@ from alpaca.trading.requests import (
     LimitOrderRequest,
     MarketOrderRequest,
 )
-from alpaca.trading.stream import TradingStream
 
+from tests.conformance.clients import wait_for
 from tests.paper.days import CALL, PUT, STOCK
 
 RECORDED = Path(__file__).parents[3] / "shared" / "market-data"
@@ -99,57 +95,18 @@ def test_the_data_clients_read(paper):
     assert [100.0] == [bar.close for bar in bars[STOCK]]
 
 
-def test_the_streams_deliver(paper):
-    """Trade updates, option quotes and stock quotes, parsed by alpaca-py in its own loops."""
-    said, seen = paper.said, []
+def test_the_streams_deliver(paper, alpaca):
+    """Trade updates, option quotes and stock quotes, parsed by alpaca-py in its own loops, all at once."""
+    with alpaca.updates() as updates, alpaca.option_quotes(CALL) as options, alpaca.stock_quotes(STOCK) as stocks:
+        alpaca.market(CALL, "buy")
+        paper.to("14:31:59.999")
+        wait_for(lambda: (3, 1, 1) == (len(updates), len(options), len(stocks)))
 
-    async def on_update(update):
-        seen.append((update.event, update.order.symbol, update.position_qty))
-
-    async def on_quote(quote):
-        seen.append((quote.symbol, quote.bid_price, quote.timestamp.isoformat()))
-
-    trades = TradingStream("large", "paper", url_override=said["trade_stream"])
-    options = OptionDataStream("large", "paper", url_override=said["option_stream"])
-    stocks = StockDataStream("large", "paper", url_override=said["stock_stream"])
-    trades.subscribe_trade_updates(on_update)
-    options.subscribe_quotes(on_quote, CALL)
-    stocks.subscribe_quotes(on_quote, STOCK)
-    streams = (trades, options, stocks)
-    threads = [threading.Thread(target=asyncio.run, args=(stream._run_forever(),)) for stream in streams]
-    for thread in threads:
-        thread.start()
-    wait_for(lambda: all(connection.wanted for connection in connections(paper)) and 3 == len(connections(paper)))
-    paper.bought(CALL)
-    paper.to("14:31:59.999")
-    wait_for(lambda: len(seen) >= 5)
-    for stream in streams:
-        asyncio.run_coroutine_threadsafe(stream.stop_ws(), stream._loop)
-    paper.control("POST", "/streams", stream="trade_updates", do="close", code=1001)
-    for name in ("stock", "option"):
-        paper.control("POST", "/streams", stream=name, do="close", code=1001)
-    for thread in threads:
-        thread.join(10)
-
+    heard = [(update.event, update.order.symbol, update.position_qty) for update in updates]
+    assert [("pending_new", CALL, None), ("new", CALL, None), ("fill", CALL, 1.0)] == heard
+    shown = [(quote.symbol, quote.bid_price, quote.timestamp.isoformat()) for quote in (*options, *stocks)]
     at = "2026-02-03T14:31:59.999000+00:00"
-    assert {
-        ("pending_new", CALL, None),
-        ("new", CALL, None),
-        ("fill", CALL, 1.0),
-        (CALL, 1.2, at),
-        (STOCK, 100.4, at),
-    } == set(seen)
-
-
-def connections(paper):
-    return paper.server.world.hub._connections
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+    assert [(CALL, 1.2, at), (STOCK, 100.4, at)] == shown
 
 
 @pytest.mark.parametrize("day", ["2015-12-23-GOOG", "2014-06-05-TWX", "2023-08-03-SPY"])
@@ -158,7 +115,7 @@ def test_a_recorded_day_plays_to_its_end(a_paper, day):
     folder = RECORDED / day
     if not folder.is_dir():
         pytest.skip("the recorded days are not beside this checkout")
-    paper = a_paper(folder, partial_ratio=0.1, rate_limit=100_000)
+    paper = a_paper("--partial-ratio", "0.1", "--rate-limit", "100000", days=(folder,), at=None)
     session = paper.said["sessions"][0]
     client = TradingClient("large", "paper", paper=True, url_override=paper.said["rest"])
     day_text, opened = session["open"][:10], session["open"][11:14]
