@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
@@ -18,8 +17,6 @@ from domain.ids import AccountName
 from monitoring.metrics import ActorMetrics
 from streams.codec import encode
 from streams.names import Stream, partition_of, partitioned
-
-NEW_YORK = ZoneInfo("America/New_York")
 
 #: The lease under which the running handler reads its partition; set by the runtime around each call.
 held_lease: ContextVar[Lease | None] = ContextVar("held_lease", default=None)
@@ -58,8 +55,3 @@ class Desk:
         parcel = outbox.Parcel(stream=key, fact_id=fact.id, type=fields["type"].decode(), body=fields["body"].decode())
         outbox.put(tx, parcel)
         announced.set(True)
-
-
-def trading_day(now: datetime) -> date:
-    """Return the New York date of *now*: the day a session belongs to."""
-    return now.astimezone(NEW_YORK).date()

@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from actors.closing import write_close
-from actors.desk import Desk, trading_day
+from actors.desk import Desk
 from brokerage.port import (
     Brokerage,
     BrokerageUnavailable,
@@ -33,7 +33,7 @@ from domain.account import TradingState
 from domain.events import OrderApproved, OrderEnded
 from domain.ids import AccountName, OrderId, fact_id
 from domain.orders import Order, OrderStatus
-from domain.session import Session
+from domain.session import Session, trading_day
 from streams.names import Stream
 
 #: How long the end of a canceled entry is awaited before its position is closed; then the close is tried again.

@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from actors.closing import write_close
-from actors.desk import Desk, trading_day
+from actors.desk import Desk
 from db import orders, positions, sessions
 from db.positions import PositionRow
 from domain.events import (
@@ -35,7 +35,7 @@ from domain.exits import Exit, ExitReason, Moment, Watched, first_exit
 from domain.ids import PositionId, fact_id
 from domain.instrument import Option, parse_symbol
 from domain.orders import Order
-from domain.session import Session, last_session_until
+from domain.session import Session, last_session_until, trading_day
 from streams.names import Stream
 
 #: How often memory is brought in line with the rows.

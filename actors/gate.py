@@ -22,12 +22,13 @@ from actors.closing import approved, write_close
 from actors.desk import Desk
 from actors.market import Market, Sight
 from actors.pulse import Pulse
-from db import accounts, decisions, orders, positions
+from db import accounts, decisions, history, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
 from domain.checks import Check, wall_refused
 from domain.events import Action, RecommendationIssued, RecommendationRefused
-from domain.gates import EntryRules, Proposal, ask_of, review
+from domain.gates import Proposal, RuleBook, ask_of, review
+from domain.history import History
 from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
 from domain.known import Known, Unknown
@@ -51,7 +52,7 @@ class UnknownAccounts(ValueError):
 class Gate:
     desk: Desk
     markets: Mapping[AccountName, Market]
-    rules: EntryRules
+    rules: RuleBook
     pulse: Pulse
 
     name = "gate"
@@ -108,7 +109,7 @@ class Gate:
         return Proposal(
             rec=rec,
             now=now,
-            rules=self.rules,
+            rules=self.rules.of(account, rec.strategy),
             book=book,
             pulse=self.pulse(tx),
             instrument=instrument,
@@ -118,8 +119,18 @@ class Gate:
             quote=sight.quote,
             feed_at=sight.feed_at,
             buying_power_usd=self._buying_power(tx, rec, account, sight),
+            trading_blocked=sight.trading_blocked,
+            history=self._history(tx, rec, account, now),
             sizing=size(rec, multiplier, ask_of(sight.quote), book.limits.max_contracts_per_order),
         )
+
+    @staticmethod
+    def _history(
+        tx: Connection, rec: RecommendationIssued, account: AccountName, now: datetime
+    ) -> Known[History] | Unknown:
+        if rec.symbol is None:
+            return Unknown("no symbol is named", "recommendation")
+        return Known(history.read(tx, account, rec.symbol, rec.underlying, now), now, "orders and positions")
 
     @staticmethod
     def _buying_power(
@@ -177,7 +188,7 @@ class Gate:
             proposal = SellProposal(
                 rec=rec,
                 now=now,
-                rules=self.rules,
+                rules=self.rules.of(account, rec.strategy),
                 session=session,
                 held_qty=held.qty if held else 0,
                 closing=any(not row.order.intent.opens for row in live),

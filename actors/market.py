@@ -12,12 +12,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from actors.desk import trading_day
 from brokerage.port import BrokerAccount, Brokerage, BrokerageError
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
 from domain.known import Known, Unknown
-from domain.session import Session, last_session_until
+from domain.session import Session, last_session_until, trading_day
 
 T = TypeVar("T")
 
@@ -39,6 +38,7 @@ class Sight:
     feed_at: Known[datetime] | Unknown
     buying_power_usd: Known[Decimal] | Unknown
     options_buying_power_usd: Known[Decimal] | Unknown
+    trading_blocked: Known[bool] | Unknown
     marks: Mapping[str, Known[Decimal] | Unknown]
 
 
@@ -64,6 +64,7 @@ class Market:
             feed_at=_feed_at(quotes, symbol, underlying),
             buying_power_usd=_field(account, lambda a: a.buying_power_usd),
             options_buying_power_usd=_field(account, lambda a: a.options_buying_power_usd),
+            trading_blocked=_field(account, lambda a: a.trading_blocked),
             marks={s: _mark(_quote_of(quotes, s)) for s in held},
         )
 
@@ -176,7 +177,5 @@ def _mark(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
     return Known(bid if ask is None else (bid + ask) / 2, quote.at, quote.source)
 
 
-def _field(
-    account: Known[BrokerAccount] | Unknown, read: Callable[[BrokerAccount], Decimal]
-) -> Known[Decimal] | Unknown:
+def _field(account: Known[BrokerAccount] | Unknown, read: Callable[[BrokerAccount], T]) -> Known[T] | Unknown:
     return account if isinstance(account, Unknown) else Known(read(account.value), account.at, account.source)

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from actors import trading_state
-from actors.desk import Desk, trading_day
+from actors.desk import Desk
 from actors.trading_state import INTERLOCK
 from brokerage.port import Brokerage, BrokerageError, BrokerPosition
 from db import accounts, broker_book, drift, positions, sessions
@@ -24,7 +24,7 @@ from domain.account import TradingState
 from domain.events import DriftFound, PositionAdjusted
 from domain.ids import AccountName, fact_id
 from domain.reconcile import Difference, differences, needs_a_person
-from domain.session import Session
+from domain.session import Session, trading_day
 from streams.names import Stream
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgpack
 
@@ -22,11 +21,10 @@ from brokerage.port import BrokerAccount, BrokerOrder, BrokerPosition, Execution
 from domain.events import Intent, Quote, Side
 from domain.instrument import Contract, Kind
 from domain.money import plain
-from domain.session import Session
+from domain.session import NEW_YORK, Session
 
 Json = Mapping[str, Any]
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 #: What a translation raises on an input of another shape.
 MISSHAPEN: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.exits import RULES
-from domain.gates import GATES
+from domain.gates import GATES, SWITCHABLE
 from domain.sells import SELL_GATES
 from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
 
@@ -24,7 +24,7 @@ def gates_page() -> str:
         "The gates",
         "Every gate runs on every recommendation to buy, in this order, and each result is stored with what it observed"
         " and what it allows. An unknown input refuses; so does a gate that raises. Behind them stands the database.",
-        [("gate", "what must hold", _rows(GATES)), ("a SELL", "what must hold", _rows(SELL_GATES))],
+        [("gate", "what must hold", _gates()), ("a SELL", "what must hold", _rows(SELL_GATES))],
     )
 
 
@@ -67,6 +67,10 @@ def write(folder: Path) -> None:
     (folder / "gates.md").write_text(gates_page(), encoding="utf-8")
     (folder / "exits.md").write_text(exits_page(), encoding="utf-8")
     (folder / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+
+
+def _gates() -> list[tuple[str, str]]:
+    return [(name, f"{text} May be switched off." if name in SWITCHABLE else text) for name, text in _rows(GATES)]
 
 
 def _rows(functions: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from actors.desk import NEW_YORK
 from cli.plain import money
+from domain.session import NEW_YORK
 
 UNKNOWN: Final = "unknown"
 

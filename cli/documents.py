@@ -16,13 +16,13 @@ from uuid import UUID
 import redis
 from sqlalchemy import Connection
 
-from actors.desk import NEW_YORK, Desk, trading_day
+from actors.desk import Desk
 from cli.groups import groups_of
 from cli.plain import age_s, plain
 from cli.report import DECISION, FILL, ORDER, POSITION, only, with_limits
 from db import dead_letters, drift, heartbeats, integrity, sessions, timeline, views
 from db.views import Rows
-from domain.session import Session
+from domain.session import NEW_YORK, Session, trading_day
 from streams.progress import GroupProgress, progress
 
 Document = dict[str, Any]

@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 import redis
 from sqlalchemy import Connection, Engine
 
-from actors.desk import NEW_YORK, trading_day
 from cli import documents
 from cli.groups import groups_of
 from cli.settings import Settings
@@ -23,6 +22,7 @@ from db import latencies, recent, views
 from db.views import Rows, one_moment
 from domain.events import Quote, QuotesTicked
 from domain.money import change_pct
+from domain.session import NEW_YORK, trading_day
 from streams.codec import Undecodable, decode
 from streams.names import Stream, partitioned
 from streams.progress import GroupProgress, progress

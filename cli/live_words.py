@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from actors.desk import NEW_YORK
 from cli.cells import UNKNOWN
 from domain.instrument import Kind, NotASymbol, Stock, parse_symbol
+from domain.session import NEW_YORK
 
 LOSS, GAIN, LIMIT, QUIET = "red", "green", "yellow", "dim"
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -28,27 +28,47 @@ _IN_SECONDS: Final = 120
 SUBJECTS: Final[Mapping[str, str]] = {
     "account_is_active": "account",
     "stack_is_alive": "stack",
+    "brokerage_lets_trade": "brokerage:",
     "action_is_permitted": "trade",
+    "symbol_is_allowed": "symbol",
+    "symbol_is_not_denied": "symbol",
     "strategy_is_known": "strategy",
     "confidence_is_enough": "confidence",
     "recommendation_is_fresh": "signal is old:",
+    "features_are_fresh": "inputs are old:",
     "market_is_open_for_entries": "time",
+    "opening_minutes_are_over": "time",
+    "time_is_within_entry_hours": "time",
+    "session_is_long_enough": "session lasts",
     "symbol_is_named": "contract",
     "type_matches_symbol": "instrument",
     "contract_is_tradable": "contract",
     "contract_is_unexpired": "expiration",
+    "expiration_is_far_enough": "expires in",
+    "expiration_is_near_enough": "expires in",
     "feed_is_alive": "feed silent for",
     "quote_is_fresh": "quote is old:",
     "quote_is_two_sided": "quote",
     "quote_is_uncrossed": "quote crossed:",
+    "prices_are_on_the_tick_grid": "prices",
     "spread_is_within_limit": "spread",
     "quantity_is_at_least_one": "quantity",
     "contracts_are_within_cap": "contracts",
     "symbol_is_not_held": "symbol",
     "direction_is_not_opposed": "opposite",
     "position_count_is_within_limit": "positions would be",
+    "positions_in_underlying_are_within_limit": "positions in underlying would be",
+    "position_cost_is_within_limit": "position would cost",
     "exposure_is_within_limit": "exposure would be",
+    "underlying_exposure_is_within_limit": "exposure in underlying would be",
+    "sector_exposure_is_within_limit": "exposure in sector would be",
     "buying_power_is_enough": "cost",
+    "trades_of_the_day_are_within_limit": "trades today would be",
+    "trades_in_symbol_are_within_limit": "trades in symbol would be",
+    "trades_in_underlying_are_within_limit": "trades in underlying would be",
+    "symbol_has_cooled_down": "symbol traded before",
+    "underlying_has_cooled_down": "underlying traded before",
+    "losses_in_a_row_are_within_limit": "losses in a row:",
     "daily_loss_is_within_limit": "day's result",
     "database_wall": "database",
     "market_is_open": "time",

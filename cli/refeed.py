@@ -22,7 +22,7 @@ from cli.wiring import Wiring, configure_accounts
 from db import accounts, decisions, orders, positions
 from db.orders import UnknownOrder
 from domain.account import TradingState
-from domain.checks import Check
+from domain.checks import Check, named
 from domain.events import ExitTriggered, Fact, OrderApproved, OurFact, RecommendationIssued, RecommendationRefused
 from domain.exits import ExitReason
 from domain.ids import AccountName, OrderId, RecommendationId
@@ -177,7 +177,7 @@ def _check(text: str) -> Check:
     """Read a refusal back from the one line that the fact carries."""
     gate, _, numbers = text.partition(": observed=")
     observed, _, allowed = numbers.partition(" allowed=")
-    return Check(gate=gate, passed=False, observed=observed, allowed=allowed, source="recorded", age_s=None)
+    return named(gate, False, observed, allowed, "recorded")
 
 
 def _order(fact: OrderApproved, reason: str, rec: RecommendationIssued | None) -> Order:

@@ -19,6 +19,7 @@ from db import dead_letters, drift, latencies, views
 from db.views import Rows
 
 DECISION: Final = ("recommendation", "account", "outcome", "checks", "refusals")
+CHECK: Final = ("gate", "passed", "observed", "allowed", "source", "age_s")
 ORDER: Final = (
     *("order_id", "client_order_id", "account", "position_id", "recommendation", "symbol", "side", "intent", "qty"),
     *("type", "limit_price", "status", "filled_qty", "submitted_at", "ended_at", "reject_code"),
@@ -43,7 +44,7 @@ def report(tx: Connection) -> dict[str, Any]:
         "breaches": views.breaches(tx),
         "drift": drift.all_of(tx),
         "digest": digest(decisions, orders, fills, positions),
-        "decisions": only(decisions, DECISION),
+        "decisions": only([_with_plain_checks(row) for row in decisions], DECISION),
         "orders": only(orders, ORDER),
         "fills": only(fills, FILL),
         "positions": only(positions, POSITION),
@@ -60,6 +61,11 @@ def report(tx: Connection) -> dict[str, Any]:
 def only(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Rows:
     """Return *rows* with *keys*, in that order."""
     return [{key: row[key] for key in keys} for row in rows]
+
+
+def _with_plain_checks(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row* with the checks of the report; ``explain`` tells their codes too."""
+    return dict(row) | {name: only(row[name], CHECK) for name in ("checks", "refusals")}
 
 
 def with_limits(rows: Rows) -> Rows:

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -32,11 +29,25 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cli.entry_settings import (
+    AccountEntryParameters,
+    EntryParameters,
+    EntrySettings,
+    Pct,
+    Positive,
+    Section,
+    Share,
+    Ticker,
+    Usd,
+    Whole,
+    minutes,
+    resolve,
+    sector_of_each,
+)
 from domain.account import Limits
 from domain.consistency import contradictions
-from domain.events import Action
 from domain.exits import ExitPolicy
-from domain.gates import EntryRules
+from domain.gates import EntryRules, RuleBook
 from domain.ids import AccountName
 from domain.instrument import Kind
 
@@ -69,23 +80,10 @@ class BadConfiguration(ValueError):
     exit_code = 2
 
 
-def _exact(value: Any) -> Any:
-    if isinstance(value, float):
-        raise ValueError('write a decimal as text, such as "0.55"')  # noqa: TRY004 - pydantic wants ValueError
-    return value
-
-
-Exact = Annotated[Decimal, BeforeValidator(_exact)]
-Usd = Annotated[Exact, Field(gt=0, max_digits=14, decimal_places=2)]
-Pct = Annotated[Exact, Field(gt=0, le=1000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BrokerageSettings(_Section):
+class BrokerageSettings(Section):
     mode: Literal["paper", "alpaca-paper", "alpaca-live"]
     live_confirmed: str
     option_feed: Literal["indicative", "opra"]
@@ -105,13 +103,13 @@ class BrokerageSettings(_Section):
         return self
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     data_dir: Path
     redis_url: SecretStr | None = None
     database_url: SecretStr | None = None
 
 
-class StackSettings(_Section):
+class StackSettings(Section):
     partitions: Annotated[int, Field(ge=1, le=64)]
     gate_slots: Annotated[int, Field(ge=1, le=64)]
     reconcile_every_s: Annotated[int, Field(gt=0, le=600)]
@@ -122,13 +120,20 @@ class StackSettings(_Section):
     clock: Literal["wall", "recorded"] = "wall"
 
 
-class AccountSettings(_Section):
+class AccountStrategySettings(Section):
+    entries: AccountEntryParameters
+
+
+class AccountSettings(Section):
     max_positions: Annotated[int, Field(ge=0, le=1000)]
     max_exposure_usd: Usd
     max_daily_loss_usd: Usd
     max_contracts_per_order: Annotated[int, Field(ge=1, le=1000)]
     key_id: str = ""
     secret: SecretStr = SecretStr("")
+    #: What differs for this account, and for a strategy within it.
+    entries: AccountEntryParameters = AccountEntryParameters()
+    strategies: dict[Name, AccountStrategySettings] = Field(default_factory=dict)
 
     def limits(self) -> Limits:
         return Limits(
@@ -139,42 +144,14 @@ class AccountSettings(_Section):
         )
 
 
-class EntrySettings(_Section):
-    permitted: tuple[str, ...]
-    max_recommendation_age_s: Annotated[int, Field(gt=0)]
-    max_feed_age_s: Annotated[int, Field(gt=0)]
-    max_quote_age_s: Annotated[int, Field(gt=0)]
-    max_spread_pct: Pct
-    no_entry_before_close_min: Annotated[int, Field(ge=0)]
-    no_entry_before_last_close_min: Annotated[int, Field(ge=0)]
-    refuse_opposite_direction: bool
-    max_silence_s: Annotated[int, Field(ge=5)]
-    entry_ttl_s: Annotated[int, Field(gt=0)]
-
-    @model_validator(mode="after")
-    def _pairs_are_known(self) -> EntrySettings:
-        self.pairs()
-        return self
-
-    def pairs(self) -> frozenset[tuple[Action, Kind]]:
-        """Return the permitted pairs; SELL only ever closes and is not among them."""
-        return frozenset(_pair(text) for text in self.permitted)
+class StrategySettings(Section):
+    min_confidence: Share | None = None
+    max_hold_min: Positive | None = None
+    flatten_before_close_min: Whole | None = None
+    entries: EntryParameters = EntryParameters()
 
 
-def _pair(text: str) -> tuple[Action, Kind]:
-    action, _, kind = text.partition(" ")
-    if action != Action.BUY or kind not in set(Kind):
-        raise ValueError(f'permitted: pairs such as "BUY CALL" are expected, was {text!r}')
-    return Action(action), Kind(kind)
-
-
-class StrategySettings(_Section):
-    min_confidence: Annotated[Exact, Field(ge=0, le=1)] | None = None
-    max_hold_min: Annotated[int, Field(gt=0)] | None = None
-    flatten_before_close_min: Annotated[int, Field(ge=0)] | None = None
-
-
-class ExitSettings(_Section):
+class ExitSettings(Section):
     stop_pct: Pct | None = None
     catastrophe_pct: Pct | None = None
     target_pct: Pct | None = None
@@ -184,7 +161,7 @@ class ExitSettings(_Section):
     close_before_expiry_min: Annotated[int, Field(ge=0)] | None = None
 
 
-class ExitsSettings(_Section):
+class ExitsSettings(Section):
     option: ExitSettings
     stock: ExitSettings
 
@@ -219,6 +196,17 @@ class Settings(BaseSettings):
     entries: EntrySettings
     strategies: Annotated[dict[Name, StrategySettings], Field(min_length=1)]
     exits: ExitsSettings
+    #: The tickers of each sector, for the limit on a sector's exposure.
+    sectors: dict[Name, tuple[Ticker, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_mean_something(self) -> Settings:
+        sector_of_each(self.sectors)
+        for account, settings in self.accounts.items():
+            for strategy in settings.strategies:
+                if strategy not in self.strategies:
+                    raise ValueError(f"accounts.{account}.strategies.{strategy}: no such strategy is configured")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -231,27 +219,31 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, _Environment(settings_cls))
 
-    def entry_rules(self) -> EntryRules:
-        entries = self.entries
-        floors = {n: s.min_confidence for n, s in self.strategies.items() if s.min_confidence is not None}
-        return EntryRules(
-            permitted=entries.pairs(),
-            min_confidence=floors,
-            max_recommendation_age=timedelta(seconds=entries.max_recommendation_age_s),
-            max_feed_age=timedelta(seconds=entries.max_feed_age_s),
-            max_quote_age=timedelta(seconds=entries.max_quote_age_s),
-            max_spread_pct=entries.max_spread_pct,
-            no_entry_before_close=timedelta(minutes=entries.no_entry_before_close_min),
-            no_entry_before_last_close=timedelta(minutes=entries.no_entry_before_last_close_min),
-            refuse_opposite_direction=entries.refuse_opposite_direction,
-            max_silence=timedelta(seconds=entries.max_silence_s),
+    def rule_book(self) -> RuleBook:
+        """Return the rules for entries of every account and strategy."""
+        names = self.account_names()
+        return RuleBook(
+            of_account={name: self._rules(name, None) for name in names},
+            of_strategy={(name, strategy): self._rules(name, strategy) for name in names for strategy in self.floors()},
         )
+
+    def floors(self) -> Mapping[str, Decimal]:
+        """Return the floor of confidence of each strategy that a recommendation may name."""
+        return {n: s.min_confidence for n, s in self.strategies.items() if s.min_confidence is not None}
+
+    def _rules(self, account: AccountName, strategy: str | None) -> EntryRules:
+        mine = self.accounts[account]
+        layers: list[EntryParameters] = [mine.entries]
+        if strategy is not None:
+            layers.insert(0, self.strategies[strategy].entries)
+            layers += [mine.strategies[strategy].entries] if strategy in mine.strategies else []
+        return resolve(self.entries, tuple(layers), self.floors(), sector_of_each(self.sectors))
 
     def policy_of(self, strategy: str, kind: Kind) -> ExitPolicy:
         """Return how a position of *strategy* in *kind* is left; its version is a hash of its numbers."""
         rules = self.exits.stock if kind is Kind.STOCK else self.exits.option
         times = self.strategies.get(strategy) or self.strategies[ADOPTED]
-        numbers = f"{strategy} {kind} {rules!r} {times!r}"
+        numbers = f"{strategy} {kind} {rules!r} {times.model_dump(exclude={'entries'})!r}"
         return ExitPolicy(
             version=hashlib.sha256(numbers.encode()).hexdigest()[:12],
             stop_pct=rules.stop_pct,
@@ -260,17 +252,16 @@ class Settings(BaseSettings):
             trail_arm_pct=rules.trail_arm_pct,
             trail_giveback_pct=rules.trail_giveback_pct,
             min_hold=timedelta(minutes=rules.min_hold_min),
-            max_hold=_minutes(times.max_hold_min),
-            flatten_before_close=_minutes(times.flatten_before_close_min),
-            close_before_expiry=_minutes(rules.close_before_expiry_min),
+            max_hold=minutes(times.max_hold_min),
+            flatten_before_close=minutes(times.flatten_before_close_min),
+            close_before_expiry=minutes(rules.close_before_expiry_min),
         )
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what the rules for entries and exits would do to each other."""
-        rules = self.entry_rules()
-        kinds = sorted({kind for _, kind in rules.permitted})
-        policies = {(name, kind): self.policy_of(name, kind) for name in rules.min_confidence for kind in kinds}
-        return contradictions(rules, {name: account.limits() for name, account in self.accounts.items()}, policies)
+        book = self.rule_book()
+        policies = {(name, kind): self.policy_of(name, kind) for name in self.floors() for kind in Kind}
+        return contradictions(book, {AccountName(name): a.limits() for name, a in self.accounts.items()}, policies)
 
     def account_names(self) -> tuple[AccountName, ...]:
         return tuple(AccountName(name) for name in sorted(self.accounts))
@@ -281,12 +272,8 @@ class Settings(BaseSettings):
         Processes with keys and processes without have the same.
         """
         keys = {"accounts": {"__all__": {"key_id", "secret"}}}
-        decisive = self.model_dump_json(include={"accounts", "entries", "strategies", "exits"}, exclude=keys)
+        decisive = self.model_dump_json(include={"accounts", "entries", "strategies", "exits", "sectors"}, exclude=keys)
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
-
-
-def _minutes(number: int | None) -> timedelta | None:
-    return None if number is None else timedelta(minutes=number)
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -135,7 +135,7 @@ class Wiring:
         markets = {name: Market(port, self.clock) for name, port in ports.items()}
         recorded = self.settings.stack.clock == "recorded"
         beat = pulse.of_recorded_day(self.desk) if recorded else pulse.of_rows(self.desk)
-        gate = Gate(self.desk, markets, self.settings.entry_rules(), beat)
+        gate = Gate(self.desk, markets, self.settings.rule_book(), beat)
 
         def handle(batch: Sequence[Delivered]) -> None:
             for item in batch:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 from domain.money import plain
@@ -18,12 +19,33 @@ UNKNOWN: Final = "unknown: "
 ASKED_FOR: Final = frozenset({"config", "recommendation", "symbol"})
 
 
+class Code(StrEnum):
+    """Why a gate refused, where its name alone does not tell; with the gate's name a closed pair for counting."""
+
+    FAILED = "failed"  # the gate's sentence does not hold
+    UNKNOWN = "unknown"  # an input is missing or cannot be read
+    BROKEN = "broken"  # the gate raised
+    EARLY = "early"
+    LATE = "late"
+    STALE = "stale"
+    FUTURE = "future"
+    REDUCING = "reducing"
+    HALTED = "halted"
+    LATCHED = "latched"
+    NO_BID = "no_bid"
+    NO_ASK = "no_ask"
+    UNTRADABLE = "untradable"
+    MISMATCH = "mismatch"  # two sources say different things of one contract
+    UNCLASSIFIED = "unclassified"  # no sector is configured for it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One gate's verdict: what it saw, what it allows, who said so and how old that was."""
+    """One gate's verdict: what it saw, what it allows, who said so and how old that was; *code* when not passed."""
 
     gate: str
     passed: bool
+    code: Code | None
     observed: str
     allowed: str
     source: str
@@ -39,7 +61,8 @@ class Check:
 
 
 def named(gate: str, passed: bool, observed: str, allowed: str, source: str) -> Check:
-    return Check(gate=gate, passed=passed, observed=observed, allowed=allowed, source=source, age_s=None)
+    code = None if passed else Code.FAILED
+    return Check(gate=gate, passed=passed, code=code, observed=observed, allowed=allowed, source=source, age_s=None)
 
 
 def wall_refused(said: str) -> Check:

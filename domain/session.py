@@ -6,7 +6,13 @@ A session comes from the brokerage's calendar (half days close at 13:00 New York
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
+#: A session shorter than this is a half day.
+FULL_SESSION: Final = timedelta(hours=6, minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +29,16 @@ class Session:
     def closes_within(self, span: timedelta, now: datetime) -> bool:
         """Is *now* at or after *span* before the close?"""
         return now >= self.close - span
+
+
+def trading_day(now: datetime) -> date:
+    """Return the New York date of *now*: the day a session belongs to."""
+    return now.astimezone(NEW_YORK).date()
+
+
+def day_began(now: datetime) -> datetime:
+    """Return midnight in New York, in UTC: where the trading day of *now* begins."""
+    return datetime.combine(trading_day(now), time(), NEW_YORK).astimezone(UTC)
 
 
 def last_session_until(expiration: date, sessions: tuple[Session, ...]) -> Session | None:

@@ -59,7 +59,11 @@ _RECOMMENDATION: Final[Mapping[str, Mapping[str, Any]]] = {
     "notional_usd": {"anyOf": [_DOLLARS, _NULL], "description": "Dollars to spend, as text."},
     "confidence": _SHARE | {"description": "From 0 to 1, as text: a JSON number is refused."},
     "strategy": _NAME,
-    "reason": {"type": "object", "description": "Whatever explains the signal; kept, never read by a rule."},
+    "reason": {
+        "type": "object",
+        "description": "Whatever explains the signal; kept. One name in it is read, where the configuration sets"
+        " max_feature_age_s: features_at, the market time (ISO, with its zone) of the oldest input of the signal.",
+    },
 }
 _EXACTLY_ONE: Final = [
     {"required": ["qty"], "properties": {"qty": _QTY, "notional_usd": _NULL}},

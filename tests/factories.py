@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,8 @@ from actors.pulse import NEEDED
 from domain.account import Book, Limits, TradingState
 from domain.events import Action, FillSource, OrderFilled, Quote, QuotesTicked, RecommendationIssued, Side
 from domain.exits import ExitPolicy
-from domain.gates import EntryRules, Proposal
+from domain.gates import EntryRules, Proposal, RuleBook
+from domain.history import History
 from domain.ids import AccountName, FactId, fact_id
 from domain.instrument import Contract, Kind, Option, parse_symbol
 from domain.known import Known
@@ -64,17 +66,44 @@ def some_limits(**over: Any) -> Limits:
 def some_rules(**over: Any) -> EntryRules:
     values: dict[str, Any] = {
         "permitted": frozenset((Action.BUY, kind) for kind in Kind),
+        "allow_symbols": None,
+        "deny_symbols": frozenset(),
         "min_confidence": {"day_trade": Decimal("0.55"), "swing_trade": Decimal("0.45")},
         "max_recommendation_age": timedelta(seconds=300),
+        "max_feature_age": None,
         "max_feed_age": timedelta(seconds=120),
         "max_quote_age": timedelta(seconds=900),
         "max_spread_pct": Decimal(30),
+        "require_tick_grid": False,
+        "no_entry_after_open": None,
+        "entry_from": None,
+        "entry_until": None,
         "no_entry_before_close": timedelta(minutes=15),
         "no_entry_before_last_close": timedelta(minutes=90),
+        "refuse_half_days": False,
+        "min_days_to_expiry": None,
+        "max_days_to_expiry": None,
         "refuse_opposite_direction": False,
+        "max_positions_per_underlying": None,
+        "max_position_usd": None,
+        "max_underlying_exposure_usd": None,
+        "max_sector_exposure_usd": None,
+        "sectors": {},
+        "max_trades_per_day": None,
+        "max_trades_per_symbol": None,
+        "max_trades_per_underlying": None,
+        "symbol_cooldown": None,
+        "underlying_cooldown": None,
+        "max_losses_in_a_row": None,
         "max_silence": timedelta(seconds=15),
+        "off": frozenset(),
     }
     return EntryRules(**values | over)
+
+
+def a_rule_book(rules: EntryRules | None = None, accounts: Sequence[AccountName] = (LARGE, TINY)) -> RuleBook:
+    """The same rules for every strategy of the accounts."""
+    return RuleBook(of_account=dict.fromkeys(accounts, rules or some_rules()), of_strategy={})
 
 
 def a_policy(**over: Any) -> ExitPolicy:
@@ -139,6 +168,19 @@ def a_book(**over: Any) -> Book:
     return Book(**values | over)
 
 
+def a_history(**over: Any) -> History:
+    """Nothing was traded yet."""
+    values: dict[str, Any] = {
+        "trades": 0,
+        "in_symbol": 0,
+        "in_underlying": 0,
+        "symbol_at": None,
+        "underlying_at": None,
+        "losses_in_a_row": 0,
+    }
+    return History(**values | over)
+
+
 def alive(**silent_s: int) -> dict[str, timedelta]:
     """How long each actor has been silent, in seconds where the test says it."""
     return {actor: timedelta(seconds=silent_s.get(actor, 0)) for actor in NEEDED}
@@ -159,6 +201,8 @@ def a_proposal(**over: Any) -> Proposal:
         "quote": Known(a_quote(), NOON, "quotes"),
         "feed_at": Known(NOON, NOON, "quotes"),
         "buying_power_usd": Known(Decimal("100000.00"), NOON, "account"),
+        "trading_blocked": Known(False, NOON, "account"),
+        "history": Known(a_history(), NOON, "orders and positions"),
         "sizing": Sizing(1, 1, "qty 1 asked"),
     }
     return Proposal(**values | over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.account import Commitment
 from domain.checks import Check
 from domain.gates.proposal import Proposal
 from domain.gates.verdict import check
@@ -21,6 +22,11 @@ def direction_is_not_opposed(p: Proposal) -> Check:
         return check(direction_is_not_opposed, True, "not looked at", "switched off", "config")
     bearish = p.rec.instrument is Kind.PUT
     mine = [c for c in p.book.commitments if c.underlying == p.rec.underlying]
-    against = next((c for c in mine if (c.kind is Kind.PUT) != bearish), None)
+    against = next((c for c in mine if _is_bearish(c) != bearish), None)
     observed = "none" if against is None else f"{against.kind} {against.symbol}, position {against.position_id}"
     return check(direction_is_not_opposed, against is None, observed, "no opposite position", "book")
+
+
+def _is_bearish(held: Commitment) -> bool:
+    """A put gains when its underlying falls; what is held short (adopted: we never sell to open) turns around."""
+    return (held.kind is Kind.PUT) != (held.held_qty < 0)

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from domain.checks import CLOCK_SKEW, Check, seconds
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.checks import CLOCK_SKEW, Check, Code, seconds
 from domain.events import Quote
 from domain.gates.proposal import Proposal
-from domain.gates.verdict import check, judged, unknown
+from domain.gates.verdict import check, judged, not_looked_at, unknown
+from domain.instrument import Kind
 from domain.known import Unknown
+from domain.money import CENT
 
 
 def recommendation_is_fresh(p: Proposal) -> Check:
     """A recommendation older than the limit describes a market that is gone; one from the future is no fact."""
-    age = p.now - p.rec.at
+    age, limit = p.now - p.rec.at, p.rules.max_recommendation_age
     return check(
-        recommendation_is_fresh,
-        -CLOCK_SKEW <= age <= p.rules.max_recommendation_age,
-        seconds(age),
-        f"<= {seconds(p.rules.max_recommendation_age)}",
+        recommendation_is_fresh, _is_fresh(age, limit), seconds(age), f"<= {seconds(limit)}", code=_stale_or_future(age)
     )
+
+
+def features_are_fresh(p: Proposal) -> Check:
+    """What the signal was computed from: the market time of its oldest input, ``reason.features_at``."""
+    limit = p.rules.max_feature_age
+    if limit is None:
+        return not_looked_at(features_are_fresh)
+    oldest = _features_at(p.rec.reason)
+    if isinstance(oldest, Unknown):
+        return unknown(features_are_fresh, oldest, f"<= {seconds(limit)}")
+    age = p.now - oldest
+    passed = _is_fresh(age, limit)
+    return check(features_are_fresh, passed, seconds(age), f"<= {seconds(limit)}", code=_stale_or_future(age))
+
+
+def _features_at(reason: Mapping[str, Any]) -> datetime | Unknown:
+    """Return the time in *reason*; the time of the computation would tell nothing, so nothing stands in for it."""
+    said = reason.get("features_at")
+    if said is None:
+        return Unknown("reason.features_at is not given", "recommendation")
+    try:
+        at = datetime.fromisoformat(said)
+    except (TypeError, ValueError):
+        return Unknown(f"reason.features_at is no time: {said!r:.40}", "recommendation")
+    if at.utcoffset() is None:
+        return Unknown(f"reason.features_at has no zone: {said!r:.40}", "recommendation")
+    return at
+
+
+def _is_fresh(age: timedelta, limit: timedelta) -> bool:
+    return -CLOCK_SKEW <= age <= limit
+
+
+def _stale_or_future(age: timedelta) -> Code:
+    return Code.FUTURE if age < timedelta(0) else Code.STALE
 
 
 def feed_is_alive(p: Proposal) -> Check:
@@ -26,8 +64,8 @@ def feed_is_alive(p: Proposal) -> Check:
     if isinstance(p.feed_at, Unknown):
         return unknown(feed_is_alive, p.feed_at, allowed)
     age = p.now - p.feed_at.value
-    passed = -CLOCK_SKEW <= age <= p.rules.max_feed_age
-    return judged(feed_is_alive, p, p.feed_at, passed, seconds(age), allowed)
+    passed = _is_fresh(age, p.rules.max_feed_age)
+    return judged(feed_is_alive, p, p.feed_at, passed, seconds(age), allowed, _stale_or_future(age))
 
 
 def quote_is_fresh(p: Proposal) -> Check:
@@ -36,8 +74,8 @@ def quote_is_fresh(p: Proposal) -> Check:
     if isinstance(p.quote, Unknown):
         return unknown(quote_is_fresh, p.quote, allowed)
     age = p.now - p.quote.value.at
-    passed = -CLOCK_SKEW <= age <= p.rules.max_quote_age
-    return judged(quote_is_fresh, p, p.quote, passed, seconds(age), allowed)
+    passed = _is_fresh(age, p.rules.max_quote_age)
+    return judged(quote_is_fresh, p, p.quote, passed, seconds(age), allowed, _stale_or_future(age))
 
 
 def quote_is_two_sided(p: Proposal) -> Check:
@@ -45,8 +83,9 @@ def quote_is_two_sided(p: Proposal) -> Check:
     if isinstance(p.quote, Unknown):
         return unknown(quote_is_two_sided, p.quote, "bid and ask")
     quote = p.quote.value
-    passed = quote.bid is not None and quote.ask is not None and quote.bid > 0 and quote.ask > 0
-    return judged(quote_is_two_sided, p, p.quote, passed, _sides(quote), "bid and ask")
+    bids, asks = quote.bid is not None and quote.bid > 0, quote.ask is not None and quote.ask > 0
+    code = Code.NO_ASK if bids else Code.NO_BID
+    return judged(quote_is_two_sided, p, p.quote, bids and asks, _sides(quote), "bid and ask", code)
 
 
 def quote_is_uncrossed(p: Proposal) -> Check:
@@ -69,6 +108,20 @@ def spread_is_within_limit(p: Proposal) -> Check:
     spread_pct = (quote.ask - quote.bid) / ((quote.ask + quote.bid) / 2) * 100
     passed = spread_pct <= p.rules.max_spread_pct
     return judged(spread_is_within_limit, p, p.quote, passed, f"{spread_pct:.2f} %", allowed)
+
+
+def prices_are_on_the_tick_grid(p: Proposal) -> Check:
+    """Bid and ask are prices that exchanges quote: whole cents; hundredths of a cent for shares under a dollar."""
+    if not p.rules.require_tick_grid:
+        return not_looked_at(prices_are_on_the_tick_grid)
+    if isinstance(p.quote, Unknown):
+        return unknown(prices_are_on_the_tick_grid, p.quote, "prices on the grid")
+    quote = p.quote.value
+    if quote.bid is None or quote.ask is None:
+        return unknown(prices_are_on_the_tick_grid, Unknown(_sides(quote), p.quote.source), "prices on the grid")
+    tick = CENT / 100 if p.rec.instrument is Kind.STOCK and quote.ask < 1 else CENT
+    passed = quote.bid % tick == 0 and quote.ask % tick == 0
+    return judged(prices_are_on_the_tick_grid, p, p.quote, passed, _sides(quote), f"multiples of {tick}")
 
 
 def _sides(quote: Quote) -> str:

@@ -9,28 +9,14 @@ from decimal import Decimal
 
 from domain.account import Book
 from domain.checks import Check
-from domain.events import Action, Quote, RecommendationIssued
-from domain.instrument import Contract, Instrument, Kind
+from domain.events import Quote, RecommendationIssued
+from domain.gates.rules import EntryRules
+from domain.history import History
+from domain.instrument import Contract, Instrument
 from domain.known import Known, Unknown
 from domain.money import usd
 from domain.session import Session
 from domain.sizing import Sizing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryRules:
-    """What the configuration says about entries; per cent where a name ends in ``_pct``."""
-
-    permitted: frozenset[tuple[Action, Kind]]
-    min_confidence: Mapping[str, Decimal]
-    max_recommendation_age: timedelta
-    max_feed_age: timedelta
-    max_quote_age: timedelta
-    max_spread_pct: Decimal
-    no_entry_before_close: timedelta
-    no_entry_before_last_close: timedelta
-    refuse_opposite_direction: bool
-    max_silence: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +35,8 @@ class Proposal:
     quote: Known[Quote] | Unknown
     feed_at: Known[datetime] | Unknown
     buying_power_usd: Known[Decimal] | Unknown
+    trading_blocked: Known[bool] | Unknown
+    history: Known[History] | Unknown
     sizing: Sizing | Unknown
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.account import TradingState
-from domain.checks import Check, seconds
+from domain.checks import Check, Code, seconds
 from domain.gates.proposal import Proposal
 from domain.gates.verdict import check, judged, unknown
 from domain.known import Unknown
@@ -14,7 +14,8 @@ def account_is_active(p: Proposal) -> Check:
     """Nothing opens while the account is reducing or halted."""
     state = p.book.state
     observed = state if state is TradingState.ACTIVE else f"{state} ({p.book.state_reason})"
-    return check(account_is_active, state is TradingState.ACTIVE, observed, TradingState.ACTIVE, "account")
+    code = Code.HALTED if state is TradingState.HALTED else Code.REDUCING
+    return check(account_is_active, state is TradingState.ACTIVE, observed, TradingState.ACTIVE, "account", code)
 
 
 def stack_is_alive(p: Proposal) -> Check:
@@ -33,7 +34,9 @@ def daily_loss_is_within_limit(p: Proposal) -> Check:
     floor = -p.book.limits.max_daily_loss_usd
     pnl = p.book.daily_pnl_usd
     if p.book.loss_latched:
-        return check(daily_loss_is_within_limit, False, "latched for this session", f"> {floor}", "account")
+        return check(
+            daily_loss_is_within_limit, False, "latched for this session", f"> {floor}", "account", Code.LATCHED
+        )
     if isinstance(pnl, Unknown):
         return unknown(daily_loss_is_within_limit, pnl, f"> {floor}")
     return judged(daily_loss_is_within_limit, p, pnl, pnl.value > floor, usd(pnl.value), f"> {floor}")

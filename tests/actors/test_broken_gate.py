@@ -18,14 +18,14 @@ from db import accounts
 from domain.account import TradingState
 from domain.checks import Check
 from domain.gates import Proposal
-from tests.factories import LARGE, NOON, a_recommendation, some_limits, some_rules
+from tests.factories import LARGE, NOON, a_recommendation, a_rule_book, some_limits
 from tests.simulation.exchange import Exchange
 
 SYMBOLS = [f"{root}260220P00100000" for root in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG")]
 
 
 def everything_passes(_: Proposal) -> tuple[Check, ...]:
-    return (Check(gate="broken", passed=True, observed="", allowed="", source="test", age_s=None),)
+    return (Check(gate="broken", passed=True, code=None, observed="", allowed="", source="test", age_s=None),)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def gate(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     prices = {symbol: (Decimal("9.90"), Decimal("10.00")) for symbol in SYMBOLS}
     exchange: Any = Exchange(LARGE, Random(1), lambda: NOON, lambda _: None, lambda _: None, prices)
     desk = Desk(engine=engine, clock=lambda: NOON, wall=lambda: NOON, origin="test", partitions=1)
-    return Gate(desk, {LARGE: Market(exchange, lambda: NOON)}, some_rules(), of_recorded_day(desk))
+    return Gate(desk, {LARGE: Market(exchange, lambda: NOON)}, a_rule_book(), of_recorded_day(desk))
 
 
 def decide(gate: Gate, engine: Engine, quantities: list[int]) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ from db import accounts, outbox, sessions
 from domain.account import TradingState
 from domain.events import Fact, Intent, Side
 from streams.codec import decode
-from tests.factories import LARGE, NOON, SESSION, TINY, a_policy, a_recommendation, some_limits, some_rules, ticked
+from tests.factories import LARGE, NOON, SESSION, TINY, a_policy, a_recommendation, a_rule_book, some_limits, ticked
 from tests.simulation.exchange import Exchange
 
 AAA, BBB, CCC = (f"{root}260220C00100000" for root in ("AAA", "BBB", "CCC"))
@@ -45,7 +45,7 @@ class House:
         )
         ttl = timedelta(seconds=60)
         markets = {n: Market(p, lambda: self.now) for n, p in ports.items()}
-        self.gate = Gate(self.desk, markets, some_rules(), of_recorded_day(self.desk))
+        self.gate = Gate(self.desk, markets, a_rule_book(), of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))

@@ -90,6 +90,9 @@ def test_explain_gives_every_check_of_every_account(house: House, gapless: Gaple
         (d["account"], d["outcome"]) for d in answer.document["items"]
     ]
     assert all(DECISION <= set(d) for d in answer.document["items"])
+    assert {("position_count_is_within_limit", "failed")} == {
+        (check["gate"], check["code"]) for d in answer.document["items"] for check in d["refusals"]
+    }
     assert BBB == answer.document["recommendation"]["body"]["symbol"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from cli.settings import SHIPPED, BadConfiguration, load
 from domain.events import Action
 from domain.instrument import Kind
+from tests.factories import LARGE
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_shipped_accounts_have_the_agreed_limits(bare: pytest.MonkeyPatch):
 
 def test_the_shipped_entry_rules_are_the_agreed_ones(bare: pytest.MonkeyPatch):
     """Source: design, section 9."""
-    rules = load(SHIPPED).entry_rules()
+    rules = load(SHIPPED).rule_book().of(LARGE, "day_trade")
 
     assert frozenset((Action.BUY, kind) for kind in Kind) == rules.permitted
     assert {"day_trade": Decimal("0.55"), "swing_trade": Decimal("0.45")} == rules.min_confidence

@@ -332,6 +332,7 @@ CASES: Final = tuple(
 #: Which inputs that may be Unknown each gate reads: without any of them it refuses.
 READS: Final[dict[str, frozenset[str]]] = {
     "stack_is_alive": frozenset({"pulse"}),
+    "brokerage_lets_trade": frozenset({"trading_blocked"}),
     "market_is_open_for_entries": frozenset({"session", "last_session"}),
     "type_matches_symbol": frozenset({"instrument"}),
     "contract_is_tradable": frozenset({"contract", "instrument"}),

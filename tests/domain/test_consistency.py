@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,18 +10,24 @@ import pytest
 
 from domain.account import Limits
 from domain.consistency import contradictions
+from domain.events import Action
 from domain.exits import ExitPolicy
-from domain.gates import EntryRules
+from domain.gates import EntryRules, RuleBook
 from domain.instrument import Kind
-from tests.factories import a_policy, some_limits, some_rules
+from tests.factories import LARGE, TINY, a_policy, some_limits, some_rules
+
+NAMED = {"day_trade"}
 
 
 def found(
     rules: EntryRules | None = None, limits: Limits | None = None, policy: ExitPolicy | None = None
 ) -> tuple[str, ...]:
-    return contradictions(
-        rules or some_rules(), {"large": limits or some_limits()}, {("day_trade", Kind.CALL): policy or a_policy()}
+    given = rules or some_rules()
+    book = RuleBook(
+        of_account={LARGE: given}, of_strategy={(LARGE, name): given for name in given.min_confidence if name in NAMED}
     )
+    policies = {("day_trade", kind): policy or a_policy() for kind in Kind}
+    return contradictions(book, {LARGE: limits or some_limits()}, policies)
 
 
 def test_the_shipped_rules_do_not_contradict_each_other():
@@ -57,3 +63,188 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_a_contradiction_is_named(said: str, given: dict[str, Any]):
     """One sentence that shows both settings."""
     assert [True] == [said in text for text in found(**given)]
+
+
+def rules(**over: Any) -> dict[str, Any]:
+    return {"rules": some_rules(**over)}
+
+
+MINUTE = timedelta(minutes=1)
+STOCKS = frozenset({(Action.BUY, Kind.STOCK)})
+#: What is said -> the settings that it is said of, and those a step further of which it is not.
+NEVER_OR_NOTHING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "max_position_usd 4000 can never trip: max_underlying_exposure_usd 4000 refuses first": (
+        rules(max_position_usd=Decimal(4000), max_underlying_exposure_usd=Decimal(4000)),
+        rules(max_position_usd=Decimal(3999), max_underlying_exposure_usd=Decimal(4000)),
+    ),
+    "max_underlying_exposure_usd 10000 can never trip: max_exposure_usd 10000.00 refuses first": (
+        rules(max_underlying_exposure_usd=Decimal(10000)),
+        rules(max_underlying_exposure_usd=Decimal(9999)),
+    ),
+    "max_underlying_exposure_usd 6001 can never trip: max_sector_exposure_usd 6000 refuses first": (
+        rules(
+            max_underlying_exposure_usd=Decimal(6001), max_sector_exposure_usd=Decimal(6000), sectors={"MSFT": "tech"}
+        ),
+        rules(
+            max_underlying_exposure_usd=Decimal(5999), max_sector_exposure_usd=Decimal(6000), sectors={"MSFT": "tech"}
+        ),
+    ),
+    "max_positions_per_underlying 5 can never trip: max_positions 5 refuses first": (
+        rules(max_positions_per_underlying=5),
+        rules(max_positions_per_underlying=4),
+    ),
+    "max_trades_per_symbol 3 can never trip: max_trades_per_underlying 3 refuses first": (
+        rules(max_trades_per_symbol=3, max_trades_per_underlying=3),
+        rules(max_trades_per_symbol=2, max_trades_per_underlying=3),
+    ),
+    "max_trades_per_symbol 8 can never trip: max_trades_per_day 8 refuses first": (
+        rules(max_trades_per_symbol=8, max_trades_per_day=8),
+        rules(max_trades_per_symbol=7, max_trades_per_day=8),
+    ),
+    "symbol_cooldown_min 0:15:00 can never trip: underlying_cooldown_min 0:15:00 refuses first": (
+        rules(symbol_cooldown=15 * MINUTE, underlying_cooldown=15 * MINUTE),
+        rules(symbol_cooldown=16 * MINUTE, underlying_cooldown=15 * MINUTE),
+    ),
+    "min_days_to_expiry 0 can never trip": (rules(min_days_to_expiry=0), rules(min_days_to_expiry=1)),
+    "only stocks are permitted": (
+        rules(permitted=STOCKS, max_days_to_expiry=30),
+        rules(permitted=STOCKS, max_days_to_expiry=None),
+    ),
+    "min_confidence 0 of day_trade can never trip": (
+        rules(min_confidence={"day_trade": Decimal(0)}),
+        rules(min_confidence={"day_trade": Decimal("0.01")}),
+    ),
+    "no_entry_after_open_min 0 can never trip": (
+        rules(no_entry_after_open=timedelta(0)),
+        rules(no_entry_after_open=MINUTE),
+    ),
+    "entry_from 09:30 can never trip": (rules(entry_from=time(9, 30)), rules(entry_from=time(9, 31))),
+    "entry_until 15:45 can never trip: entries stop 0:15:00 before the close at 16:00": (
+        rules(entry_until=time(15, 45)),
+        rules(entry_until=time(15, 44)),
+    ),
+    "deny_symbols GME can never trip: not in allow_symbols MSFT": (
+        rules(allow_symbols=frozenset({"MSFT"}), deny_symbols=frozenset({"GME"})),
+        rules(allow_symbols=frozenset({"MSFT", "GME"}), deny_symbols=frozenset({"GME"})),
+    ),
+    "allow_symbols nothing and deny_symbols nothing leave nothing that may open": (
+        rules(allow_symbols=frozenset()),
+        rules(allow_symbols=frozenset({"MSFT"})),
+    ),
+    "allow_symbols MSFT and deny_symbols GME, MSFT leave nothing that may open": (
+        rules(allow_symbols=frozenset({"MSFT"}), deny_symbols=frozenset({"GME", "MSFT"})),
+        rules(deny_symbols=frozenset({"GME", "MSFT"})),
+    ),
+    "min_days_to_expiry 31 is above max_days_to_expiry 30": (
+        rules(min_days_to_expiry=31, max_days_to_expiry=30),
+        rules(min_days_to_expiry=30, max_days_to_expiry=30),
+    ),
+    "entry_from 14:00, entry_until 14:00": (
+        rules(entry_from=time(14), entry_until=time(14)),
+        rules(entry_from=time(13, 59), entry_until=time(14)),
+    ),
+    "entry_from unset, entry_until 09:40, 0:10:00 after the open": (
+        rules(entry_until=time(9, 40), no_entry_after_open=10 * MINUTE),
+        rules(entry_until=time(9, 41), no_entry_after_open=10 * MINUTE),
+    ),
+    "entries begin 6:15:00 after the open and stop 0:15:00 before": (
+        rules(no_entry_after_open=375 * MINUTE),
+        rules(no_entry_after_open=374 * MINUTE),
+    ),
+    "max_position_usd 0.99 is less than the cheapest contract": (
+        rules(max_position_usd=Decimal("0.99")),
+        rules(max_position_usd=Decimal("1.00")),
+    ),
+    "max_sector_exposure_usd 6000 without sectors": (
+        rules(max_sector_exposure_usd=Decimal(6000)),
+        rules(max_sector_exposure_usd=Decimal(6000), sectors={"MSFT": "tech"}),
+    ),
+    "max_sector_exposure_usd 6000 refuses XOM of allow_symbols": (
+        rules(
+            max_sector_exposure_usd=Decimal(6000),
+            sectors={"MSFT": "tech"},
+            allow_symbols=frozenset({"MSFT", "XOM"}),
+        ),
+        rules(max_sector_exposure_usd=Decimal(6000), sectors={"MSFT": "tech"}, allow_symbols=frozenset({"MSFT"})),
+    ),
+    "max_spread_pct 200 can never trip": (
+        rules(max_spread_pct=Decimal(200)) | {"policy": a_policy(catastrophe_pct=None)},
+        rules(max_spread_pct=Decimal("199.99")) | {"policy": a_policy(catastrophe_pct=None)},
+    ),
+    "any spread (spread_is_within_limit is off) is a loss of up to 100.0 % at the bid": (
+        rules(off=frozenset({"spread_is_within_limit"})),
+        rules(off=frozenset({"direction_is_not_opposed"})),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong", "right"), [(said, *pair) for said, pair in NEVER_OR_NOTHING.items()], ids=NEVER_OR_NOTHING.keys()
+)
+def test_a_limit_that_never_trips_or_that_nothing_meets_is_named(
+    said: str, wrong: dict[str, Any], right: dict[str, Any]
+):
+    """Each with its key and value, up to the very step where it makes sense."""
+    assert [True] == [said in text for text in found(**wrong)]
+    assert () == found(**right)
+
+
+def test_a_strategy_without_a_policy_is_named():
+    """What may be bought and nobody says how it is left."""
+    book = RuleBook(of_account={LARGE: some_rules()}, of_strategy={(LARGE, "day_trade"): some_rules()})
+    policies = {("day_trade", kind): a_policy() for kind in Kind if kind is not Kind.PUT}
+
+    assert ("large, day_trade, PUT: may be bought, and no exit policy says how it is left",) == contradictions(
+        book, {LARGE: some_limits()}, policies
+    )
+
+
+def test_a_finding_of_many_places_is_said_once():
+    """With all of them in front."""
+    book = RuleBook(
+        of_account={}, of_strategy={(a, "day_trade"): some_rules(min_days_to_expiry=0) for a in (LARGE, TINY)}
+    )
+    policies = {("day_trade", kind): a_policy() for kind in Kind}
+    [text] = contradictions(book, {a: some_limits() for a in (LARGE, TINY)}, policies)
+
+    assert text.startswith("large, day_trade; tiny, day_trade: min_days_to_expiry 0 can never trip")
+
+
+# ---------------------------------------------------------------- R37 and L15
+
+
+@pytest.mark.parametrize(
+    ("days", "margin", "closes_before", "contradicts"),
+    [
+        (None, 90 * MINUTE, 60 * MINUTE, False),
+        (None, 60 * MINUTE, 60 * MINUTE, True),
+        (7, 60 * MINUTE, 60 * MINUTE, False),
+        (7, 90 * MINUTE, 7 * 24 * HOUR, False),
+        (7, 90 * MINUTE, 7 * 24 * HOUR + 15 * MINUTE, True),
+        (8, 90 * MINUTE, 7 * 24 * HOUR + 15 * MINUTE, False),
+    ],
+)
+def test_R37_what_may_be_bought_is_not_closed_at_once(  # noqa: N802
+    days: int | None, margin: timedelta, closes_before: timedelta, contradicts: bool
+):
+    """A rule that closes weeklies at once, and a selector that may buy them, are told before the first order."""
+    rules = some_rules(min_days_to_expiry=days, no_entry_before_last_close=margin)
+    texts = found(rules, policy=a_policy(close_before_expiry=closes_before))
+
+    assert contradicts == bool(texts)
+    assert all("may be bought" in text and "is closed" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("until", "refuse_half_days", "contradicts"),
+    [(time(15), True, True), (time(14, 30), True, True), (time(14, 29), True, False), (time(14, 29), False, True)],
+)
+def test_L15_no_entry_is_allowed_after_its_own_flattening(  # noqa: N802
+    until: time, refuse_half_days: bool, contradicts: bool
+):
+    """Entries until 15:00 and a flattening at 14:30; on a half day no time of day helps."""
+    rules = some_rules(entry_until=until, refuse_half_days=refuse_half_days)
+    texts = found(rules, policy=a_policy(flatten_before_close=90 * MINUTE))
+
+    assert contradicts == bool(texts)
+    assert all("flattened 1:30:00 before" in text for text in texts)

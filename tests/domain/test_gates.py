@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,17 +17,19 @@ from hypothesis import strategies as st
 
 from domain import gates, sells
 from domain.account import Book, Commitment, Limits
-from domain.checks import Check, wall_refused
+from domain.checks import Check, Code, wall_refused
 from domain.events import AnyFact, Quote
 from domain.exits import ExitPolicy, Moment, Watched
-from domain.gates import GATES, EntryRules, Gate, Proposal, ask_of, review
+from domain.gates import GATES, SWITCHABLE, EntryRules, Gate, Proposal, ask_of, review
 from domain.instrument import Contract, Kind, parse_symbol
 from domain.known import Unknown
 from domain.orders import Order
 from domain.positions import Fill, Holding
 from domain.sells import SellProposal, review_sell
 from domain.sizing import Sizing, size
-from tests.domain.gate_cases import CASES, READS, Case, a_commitment, known
+from tests.domain import configured_cases, gate_cases
+from tests.domain.configured_cases import a_strict_proposal, strict_rules
+from tests.domain.gate_cases import Case, a_commitment, known
 from tests.factories import (
     NOON,
     PUT,
@@ -41,11 +43,14 @@ from tests.factories import (
 )
 
 NAMES = [gate.__name__ for gate in GATES]
+CASES = (*gate_cases.CASES, *configured_cases.CASES)
+#: With every limit set; without, only the first of the two tables reads anything.
+READS = gate_cases.READS | configured_cases.READS
 
 
 def verdict(gate: str, p: Proposal) -> Check:
-    """What *gate* says in a whole review, where one that raises refuses."""
-    [check] = [check for check in review(p) if check.gate == gate]
+    """What *gate* says in a review, where one that raises refuses."""
+    [check] = [gates._run(one, p) for one in gates.GATES if one.__name__ == gate]
     return check
 
 
@@ -76,6 +81,7 @@ def test_the_happy_proposal_passes_every_gate():
 
     assert NAMES == [check.gate for check in checks]
     assert [] == [str(check) for check in checks if not check.passed]
+    assert [] == [str(check) for check in review(a_strict_proposal()) if not check.passed]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -177,20 +183,29 @@ INPUTS = [f.name for f in fields(Proposal) if Unknown in get_args(get_type_hints
 NOBODY = Unknown("nobody answered", "the test")
 
 
-def without(name: str, value: object = NOBODY) -> Proposal:
-    """The happy proposal in which *name* is *value*; the day's P&L is a field of the book."""
+def without(happy: Proposal, name: str, value: object = NOBODY) -> Proposal:
+    """*happy*, in which *name* is *value*; the day's P&L is a field of the book."""
+    changed: dict[str, Any] = {name: value}
     if name == "daily_pnl_usd":
-        return a_proposal(book=a_book(daily_pnl_usd=value))
-    return a_proposal(**{name: value})
+        changed = {"book": a_book(daily_pnl_usd=value)}
+    return replace(happy, **changed)
 
 
 @pytest.mark.parametrize("name", [*INPUTS, "daily_pnl_usd"])
-def test_an_unknown_input_is_refused_by_exactly_the_gates_that_read_it(name: str):
-    """What a gate cannot see, it cannot pass; its check says why it is unknown and who could not say."""
-    refused = {check.gate: check for check in review(without(name)) if not check.passed}
+@pytest.mark.parametrize(("happy", "reads"), [(a_proposal(), gate_cases.READS), (a_strict_proposal(), READS)])
+def test_an_unknown_input_is_refused_by_exactly_the_gates_that_read_it(
+    happy: Proposal, reads: Mapping[str, frozenset[str]], name: str
+):
+    """
+    What a gate cannot see, it cannot pass; its check says why it is unknown and who could not say.
+    A limit that is not set asks for nothing.
+    """
+    refused = {check.gate: check for check in review(without(happy, name)) if not check.passed}
 
-    assert {gate for gate, read in READS.items() if name in read} == set(refused)
-    assert {("unknown: nobody answered", "the test")} == {(c.observed, c.source) for c in refused.values()}
+    assert {gate for gate, read in reads.items() if name in read} == set(refused)
+    assert {("unknown: nobody answered", "the test", Code.UNKNOWN)} == {
+        (c.observed, c.source, c.code) for c in refused.values()
+    } or not refused
 
 
 class Trap:
@@ -206,12 +221,59 @@ ALL_INPUTS = [f.name for f in fields(Proposal)]
 @pytest.mark.parametrize("name", ALL_INPUTS)
 def test_a_gate_that_raises_refuses(name: str):
     """A broken input makes no gate pass that looks at it, and the refusal says what was raised."""
-    happy, broken = review(a_proposal()), review(without(name, Trap()))
+    happy, broken = review(a_strict_proposal()), review(without(a_strict_proposal(), name, Trap()))
     looked = [check for before, check in zip(happy, broken, strict=True) if check != before]
 
     assert looked
     assert [] == [check.gate for check in looked if check.passed]
     assert {True} == {"unknown: the gate raised" in check.observed for check in looked}
+    assert {Code.BROKEN} == {check.code for check in looked}
+
+
+class Spied:
+    """Hands on the inputs of *p* and remembers which were looked at."""
+
+    def __init__(self, p: Proposal) -> None:
+        self._p, self.seen = p, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self.seen |= {"ask": {"quote"}, "cost_usd": {"quote", "sizing", "instrument"}}.get(name, {name})
+        return getattr(self._p, name)
+
+
+def looked_at(gate: Gate) -> set[str]:
+    spied: Any = Spied(a_strict_proposal())
+    assert gate(spied).passed
+    return spied.seen - {"rec", "now"}
+
+
+BAD: dict[str, Callable[[str], object]] = {
+    "missing": lambda name: NOBODY if name in INPUTS else None,
+    "malformed": lambda name: known("garbage") if name in INPUTS else "garbage",
+    "raising": lambda name: Trap(),
+}
+
+
+@pytest.mark.parametrize(
+    ("gate", "name", "bad"),
+    [(gate, name, bad) for gate in GATES for name in sorted(looked_at(gate)) for bad in BAD],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_no_gate_passes_on_an_input_that_is_missing_malformed_or_raising(gate: Gate, name: str, bad: str):
+    """Every gate, every input that it looks at, every way in which the input can be bad (L27)."""
+    check = verdict(gate.__name__, without(a_strict_proposal(), name, BAD[bad](name)))
+
+    assert not check.passed
+    assert check.code is not None
+
+
+@pytest.mark.parametrize("gate", GATES, ids=NAMES)
+def test_every_gate_looks_at_something(gate: Gate):
+    """One that decides without looking decides nothing."""
+    spied: Any = Spied(a_strict_proposal())
+    gate(spied)
+
+    assert spied.seen
 
 
 @pytest.mark.parametrize(
@@ -224,13 +286,63 @@ def test_a_broken_book_is_refused(field: str):
     assert False in {check.passed for check in review(a_proposal(book=broken))}
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(EntryRules) if f.name != "refuse_opposite_direction"])
+#: Whatever stands there that is not false is true, and asks for more.
+SWITCHES = {"refuse_opposite_direction", "require_tick_grid", "refuse_half_days"}
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(EntryRules) if f.name not in SWITCHES])
 def test_broken_rules_are_refused(field: str):
     """A rule that cannot be read is no permission."""
     last = known(SESSION) if field == "no_entry_before_last_close" else known(None)
-    p = a_proposal(rules=replace(some_rules(), **{field: Trap()}), last_session=last)
+    p = a_strict_proposal(rules=replace(strict_rules(), **{field: Trap()}), last_session=last)
 
     assert False in {check.passed for check in review(p)}
+
+
+# ---------------------------------------------------------------- on or off
+
+
+def refused_case(gate: str) -> Case:
+    return next(case for case in CASES if case.gate == gate and not case.passes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_a_gate_that_may_be_off_can_be_off(name: str):
+    """What keeps an account safe looks whatever the rules say; what is off says so in the decision."""
+    case = refused_case(name)
+    p = replace(case.proposal, rules=replace(case.proposal.rules, off=frozenset({name})))
+    check = verdict(name, p)
+
+    assert (name in SWITCHABLE) == check.passed
+    assert check.passed == (("not looked at", "switched off") == (check.observed, check.allowed))
+
+
+def test_the_gates_that_may_be_off_exist():
+    """A name that is no gate would switch off nothing."""
+    assert SWITCHABLE <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("account_is_active", "stack_is_alive", "action_is_permitted", "strategy_is_known", "type_matches_symbol"),
+        *("position_count_is_within_limit", "exposure_is_within_limit", "buying_power_is_enough", "symbol_is_not_held"),
+        *("daily_loss_is_within_limit", "contract_is_tradable", "quote_is_fresh", "market_is_open_for_entries"),
+    ],
+)
+def test_what_keeps_an_account_safe_is_never_off(name: str):
+    """Named one by one: nobody makes them switchable by the way."""
+    assert name not in SWITCHABLE
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_verdict_has_a_code_exactly_when_it_refuses(case: Case):
+    """Gate and code make a closed pair: what can be counted without reading the text."""
+    check = verdict(case.gate, case.proposal)
+
+    assert check.passed == (check.code is None)
+    assert check.passed or check.code in set(Code)
+    assert ("raised" in check.observed) == (check.code is Code.BROKEN)
 
 
 # ---------------------------------------------------------------- the table notices a gate that is gone
@@ -240,7 +352,7 @@ def always(gate: Gate) -> Gate:
     """*gate*, asleep: it lets everything through."""
 
     def asleep(p: Proposal) -> Check:
-        return Check(gate=gate.__name__, passed=True, observed="", allowed="", source="", age_s=None)
+        return Check(gate=gate.__name__, passed=True, code=None, observed="", allowed="", source="", age_s=None)
 
     asleep.__name__ = gate.__name__
     return asleep
@@ -248,8 +360,9 @@ def always(gate: Gate) -> Gate:
 
 def never(gate: Gate) -> Gate:
     def stubborn(p: Proposal) -> Check:
-        return replace(always(gate)(p), passed=False)
+        return replace(always(gate)(p), passed=False, code=Code.FAILED)
 
+    stubborn.__name__ = gate.__name__
     return stubborn
 
 

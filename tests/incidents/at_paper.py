@@ -25,7 +25,7 @@ from domain.account import TradingState
 from domain.events import Fact, OrderApproved
 from domain.ids import AccountName
 from streams.codec import decode
-from tests.factories import LARGE, a_policy, a_quote, a_recommendation, some_limits, some_rules, ticked
+from tests.factories import LARGE, a_policy, a_quote, a_recommendation, a_rule_book, some_limits, ticked
 from tests.paper.days import CALL, DAY
 from tests.paper.kit import Paper
 
@@ -61,7 +61,7 @@ class AtPaper:
         ports: Any = self.brokerages
         ttl = timedelta(seconds=60)
         markets = {n: Market(p, self.now) for n, p in ports.items()}
-        self.gate = Gate(self.desk, markets, some_rules(), of_recorded_day(self.desk))
+        self.gate = Gate(self.desk, markets, a_rule_book(accounts=tuple(self.brokerages)), of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())

@@ -40,7 +40,7 @@ from streams.names import Stream, partitioned
 from streams.progress import GroupProgress, positions
 from streams.publish import publish, publish_many
 from streams.record import read_fixture
-from tests.factories import LARGE, NOON, TINY, a_policy, some_limits, some_rules
+from tests.factories import LARGE, NOON, TINY, a_policy, a_rule_book, some_limits
 from tests.simulation.exchange import Exchange
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -162,7 +162,7 @@ class Stage:
         ports: Any = self.brokerages
         ttl = timedelta(seconds=60)
         markets = {n: Market(p, lambda: self.now) for n, p in ports.items()}
-        self.gate = Gate(self.desk, markets, some_rules(), of_recorded_day(self.desk))
+        self.gate = Gate(self.desk, markets, a_rule_book(), of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())

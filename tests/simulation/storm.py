@@ -30,7 +30,7 @@ from domain.account import TradingState
 from domain.events import Fact
 from streams.codec import decode
 from streams.names import Stream
-from tests.factories import LARGE, NOON, TINY, a_policy, a_recommendation, some_limits, some_rules, ticked
+from tests.factories import LARGE, NOON, TINY, a_policy, a_recommendation, a_rule_book, some_limits, ticked
 from tests.simulation.exchange import Crash, Exchange
 from tests.simulation.invariants import assert_always, assert_settled
 
@@ -83,7 +83,7 @@ class Storm:
         ports: Any = self.exchanges
         markets = {name: Market(port, clock) for name, port in ports.items()}
         ttl = timedelta(seconds=60)
-        self.gate = Gate(desk, markets, some_rules(), of_recorded_day(desk))
+        self.gate = Gate(desk, markets, a_rule_book(), of_recorded_day(desk))
         self.entries = Executor(desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
