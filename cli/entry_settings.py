@@ -30,12 +30,20 @@ def _clock(value: Any) -> Any:
     return value
 
 
+def _counted(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is expected")  # noqa: TRY004 - pydantic wants ValueError
+    return value
+
+
 Exact = Annotated[Decimal, BeforeValidator(_exact)]
 Usd = Annotated[Exact, Field(gt=0, max_digits=14, decimal_places=2)]
 Pct = Annotated[Exact, Field(gt=0, le=1000)]
 Share = Annotated[Exact, Field(ge=0, le=1)]
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
+#: True is 1 to Python, and no number to a person.
+Number = Annotated[int, BeforeValidator(_counted)]
+Whole = Annotated[Number, Field(ge=0)]
+Positive = Annotated[Number, Field(gt=0)]
 Clock = Annotated[time, BeforeValidator(_clock)]
 Ticker = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9./]{1,21}$")]
 
@@ -117,7 +125,7 @@ class EntrySettings(EntryParameters):
     no_entry_before_close_min: Whole
     no_entry_before_last_close_min: Whole
     refuse_opposite_direction: bool
-    max_silence_s: Annotated[int, Field(ge=5)]
+    max_silence_s: Annotated[Number, Field(ge=5)]
     entry_ttl_s: Positive
 
     def pairs(self) -> frozenset[tuple[Action, Kind]]:

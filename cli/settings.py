@@ -33,6 +33,7 @@ from cli.entry_settings import (
     AccountEntryParameters,
     EntryParameters,
     EntrySettings,
+    Number,
     Pct,
     Positive,
     Section,
@@ -88,9 +89,9 @@ class BrokerageSettings(Section):
     live_confirmed: str
     option_feed: Literal["indicative", "opra"]
     stock_feed: Literal["iex", "sip"]
-    timeout_s: Annotated[int, Field(gt=0, le=120)]
-    requests_per_minute: Annotated[int, Field(gt=0)]
-    reserved_for_exits: Annotated[int, Field(gt=0)]
+    timeout_s: Annotated[Number, Field(gt=0, le=120)]
+    requests_per_minute: Annotated[Number, Field(gt=0)]
+    reserved_for_exits: Annotated[Number, Field(gt=0)]
     #: Where the local Alpaca answers; set by ``run`` and ``replay`` for their actors.
     paper_url: str | None = None
 
@@ -110,12 +111,12 @@ class ServerSettings(Section):
 
 
 class StackSettings(Section):
-    partitions: Annotated[int, Field(ge=1, le=64)]
-    gate_slots: Annotated[int, Field(ge=1, le=64)]
-    reconcile_every_s: Annotated[int, Field(gt=0, le=600)]
+    partitions: Annotated[Number, Field(ge=1, le=64)]
+    gate_slots: Annotated[Number, Field(ge=1, le=64)]
+    reconcile_every_s: Annotated[Number, Field(gt=0, le=600)]
     watch: tuple[str, ...]
     metrics_host: str
-    metrics_port: Annotated[int, Field(ge=0, le=65535)]
+    metrics_port: Annotated[Number, Field(ge=0, le=65535)]
     #: "recorded": the clock of a recorded day, set by ``run`` and ``replay`` for their actors.
     clock: Literal["wall", "recorded"] = "wall"
 
@@ -125,10 +126,10 @@ class AccountStrategySettings(Section):
 
 
 class AccountSettings(Section):
-    max_positions: Annotated[int, Field(ge=0, le=1000)]
+    max_positions: Annotated[Number, Field(ge=0, le=1000)]
     max_exposure_usd: Usd
     max_daily_loss_usd: Usd
-    max_contracts_per_order: Annotated[int, Field(ge=1, le=1000)]
+    max_contracts_per_order: Annotated[Number, Field(ge=1, le=1000)]
     key_id: str = ""
     secret: SecretStr = SecretStr("")
     #: What differs for this account, and for a strategy within it.
@@ -157,8 +158,8 @@ class ExitSettings(Section):
     target_pct: Pct | None = None
     trail_arm_pct: Pct | None = None
     trail_giveback_pct: Pct | None = None
-    min_hold_min: Annotated[int, Field(ge=0)]
-    close_before_expiry_min: Annotated[int, Field(ge=0)] | None = None
+    min_hold_min: Annotated[Number, Field(ge=0)]
+    close_before_expiry_min: Annotated[Number, Field(ge=0)] | None = None
 
 
 class ExitsSettings(Section):

@@ -259,7 +259,9 @@ BAD: dict[str, Callable[[str], object]] = {
     [(gate, name, bad) for gate in GATES for name in sorted(looked_at(gate)) for bad in BAD],
     ids=lambda part: getattr(part, "__name__", part),
 )
-def test_no_gate_passes_on_an_input_that_is_missing_malformed_or_raising(gate: Gate, name: str, bad: str):
+def test_L27_no_gate_passes_on_an_input_that_is_missing_malformed_or_raising(  # noqa: N802
+    gate: Gate, name: str, bad: str
+):
     """Every gate, every input that it looks at, every way in which the input can be bad (L27)."""
     check = verdict(gate.__name__, without(a_strict_proposal(), name, BAD[bad](name)))
 

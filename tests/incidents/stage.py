@@ -31,6 +31,7 @@ from cli.burial import burial
 from db import accounts, integrity, outbox, sessions
 from domain.account import Limits, TradingState
 from domain.events import Fact, Intent, OrderFilled, QuotesTicked
+from domain.gates import EntryRules
 from domain.ids import AccountName
 from domain.session import Session
 from streams.codec import Undecodable, decode, encode
@@ -71,9 +72,10 @@ class RecordedBrokerage(Exchange):
     """A brokerage whose fills come from a recording. *sent* is every order that reached it, refused ones too."""
 
     sent: list[OrderRequest] = field(default_factory=list)
+    calendar: tuple[Session, ...] = SESSIONS
 
     def sessions(self, first: date, last: date) -> tuple[Session, ...]:
-        return tuple(s for s in SESSIONS if first <= s.day <= last)
+        return tuple(s for s in self.calendar if first <= s.day <= last)
 
     def submit(self, order: OrderRequest) -> BrokerOrder:
         self.sent.append(order)
@@ -120,7 +122,7 @@ class RecordedBrokerage(Exchange):
 
 
 class Stage:
-    """*without* names actors that are stopped."""
+    """*without* names actors that are stopped, *rules* are those of every entry, *calendar* is the brokerage's."""
 
     def __init__(
         self,
@@ -129,7 +131,10 @@ class Stage:
         *,
         limits: dict[AccountName, Limits] | None = None,
         without: Sequence[str] = (),
+        rules: EntryRules | None = None,
+        calendar: tuple[Session, ...] = SESSIONS,
     ) -> None:
+        self.rules, self.calendar = a_rule_book(rules), calendar
         self.engine, self.client, self.now = engine, client, SESSIONS[0].open
         self.limits, self.without = LIMITS | (limits or {}), without
         self.prices: dict[str, tuple[Decimal, Decimal]] = {}
@@ -147,11 +152,12 @@ class Stage:
             seam=lambda _: None,
             prices=self.prices,
             cash=Decimal(1_000_000),
+            calendar=self.calendar,
         )
 
     def _configure(self) -> None:
         with self.engine.begin() as tx:
-            sessions.keep(tx, SESSIONS)
+            sessions.keep(tx, self.calendar)
             for name, limits in self.limits.items():
                 accounts.configure(tx, name, limits, NOON)
                 accounts.set_state(tx, name, TradingState.ACTIVE, "test", "test", NOON)
@@ -162,7 +168,7 @@ class Stage:
         ports: Any = self.brokerages
         ttl = timedelta(seconds=60)
         markets = {n: Market(p, lambda: self.now) for n, p in ports.items()}
-        self.gate = Gate(self.desk, markets, a_rule_book(), of_recorded_day(self.desk))
+        self.gate = Gate(self.desk, markets, self.rules, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())

@@ -1,0 +1,532 @@
+"""One account meets one recommendation after the other: situations in whole numbers, and who must refuse them.
+
+Money is in cents, spans in seconds, so that what must happen is reckoned without the code that is examined. Drawn
+with a plain generator: hypothesis chooses the seed, and a million cases take minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from domain.account import Book, Commitment, Limits, TradingState
+from domain.events import Action, Quote
+from domain.gates import EntryRules, Proposal, ask_of
+from domain.ids import PositionId
+from domain.instrument import Contract, Instrument, Kind, parse_symbol
+from domain.known import Known, Unknown
+from domain.session import Session
+from domain.sizing import size
+from tests.domain.configured_cases import STRICT
+from tests.factories import LARGE, SESSION, a_book, a_history, a_proposal, a_recommendation, some_limits, some_rules
+
+UNDERLYINGS: Final = ("MSFT", "ORCL", "XOM", "GME")
+SECTORS: Final = {"MSFT": "software", "ORCL": "software", "XOM": "energy"}
+#: How often what has nothing to do with numbers is out of order, in per cent; tuned so that approvals abound.
+ODDS: Final = 1
+_S: Final = timedelta(seconds=1)
+_WHY: Final = Unknown("nobody says", "the draw")
+Bound = tuple[str, str, Kind, int]  # symbol, underlying, kind, cents
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What stays while recommendations come: limits and rules; None is no limit."""
+
+    max_positions: int
+    max_exposure: int
+    cap: int
+    kinds: frozenset[Kind]
+    floor: int
+    denied: str | None
+    allowed: frozenset[str] | None
+    opposite: bool
+    ticks: bool
+    after_open: int | None
+    hours: tuple[int, int] | None
+    half_days: bool
+    days: tuple[int, int] | None
+    feature_age: int | None
+    per_underlying: int | None
+    position: int | None
+    underlying: int | None
+    sector: int | None
+    trades: tuple[int, int, int] | None
+    cooldown: tuple[int, int] | None
+    losses: int | None
+
+
+@dataclass(slots=True)
+class Past:
+    """What the account has bound and done; grows with every approval."""
+
+    bound: list[Bound] = field(default_factory=list)
+    moves: list[tuple[str, str, int]] = field(default_factory=list)  # symbol, underlying, second of the day
+    losses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One recommendation and what is seen at it; spans in seconds, prices in tenths of a cent."""
+
+    at: int
+    length: int
+    underlying: str
+    kind: Kind
+    days: int
+    confidence: int
+    age: int
+    feature_age: int | None
+    quote_age: int
+    feed_age: int
+    bid: int | None
+    ask: int | None
+    qty: int | None
+    dollars: int | None
+    power: int
+    flaws: frozenset[str]
+
+    @property
+    def symbol(self) -> str:
+        if self.kind is Kind.STOCK:
+            return self.underlying
+        day = SESSION.day + timedelta(days=self.days)
+        return f"{self.underlying}{day:%y%m%d}{self.kind[0]}00100000"
+
+
+FLAWS: Final = (
+    *("state", "silent", "blocked", "unblocked unknown", "strategy", "listing", "listing unknown", "latched"),
+    *("loss", "loss unknown", "session unknown", "quote unknown", "feed unknown", "power unknown", "history unknown"),
+    "last day",
+)
+
+
+def accounts(rng: Random) -> Account:
+    def maybe(low: int, high: int) -> int | None:
+        return rng.randint(low, high) if rng.random() < 0.4 else None
+
+    def chance(odds: float) -> bool:
+        return rng.random() < odds
+
+    symbol_trades = rng.randint(1, 3)
+    return Account(
+        max_positions=rng.randint(0, 6),
+        max_exposure=rng.randint(50_000, 1_500_000),
+        cap=rng.randint(1, 10),
+        kinds=frozenset(Kind) if chance(0.8) else frozenset(rng.sample(list(Kind), 2)),
+        floor=rng.choice((0, 45, 55)),
+        denied=rng.choice(UNDERLYINGS) if chance(0.2) else None,
+        allowed=frozenset(rng.sample(UNDERLYINGS, 3)) if chance(0.2) else None,
+        opposite=chance(0.3),
+        ticks=chance(0.3),
+        after_open=maybe(0, 1200),
+        hours=(rng.randint(0, 3600), rng.randint(14_000, 23_400)) if chance(0.3) else None,
+        half_days=chance(0.2),
+        days=(rng.randint(0, 3), rng.randint(5, 40)) if chance(0.3) else None,
+        feature_age=maybe(100, 400),
+        per_underlying=maybe(1, 3),
+        position=maybe(20_000, 900_000),
+        underlying=maybe(50_000, 900_000),
+        sector=maybe(50_000, 900_000) if chance(0.5) else None,
+        trades=(symbol_trades, symbol_trades + 1, rng.randint(3, 8)) if chance(0.3) else None,
+        cooldown=(rng.randint(60, 900), rng.randint(30, 600)) if chance(0.3) else None,
+        losses=maybe(1, 3),
+    )
+
+
+def moments(rng: Random, after: int) -> Moment:
+    """Draw the next moment, at or after the second *after* of the session."""
+
+    def usually(low: int, high: int, odd: int) -> int:
+        return rng.randint(low, high) if rng.randrange(100) >= ODDS else odd
+
+    bid = rng.choice((rng.randint(1, 40), rng.randint(40, 900), rng.randint(900, 1200))) * 10
+    ask: int | None = bid + max(10, rng.choice((bid // 50, bid // 10, bid // 4)) // 10 * 10)
+    one_sided = rng.randrange(200)
+    in_units = rng.random() < 0.7
+    return Moment(
+        at=usually(after, after + 900, rng.randint(-600, 24_000)),
+        length=23_400 if rng.randrange(20) else 12_600,
+        underlying=rng.choice(UNDERLYINGS),
+        kind=rng.choice(list(Kind)),
+        days=usually(0, 40, -1),
+        confidence=usually(50, 100, rng.randint(0, 60)),
+        age=usually(0, 300, rng.randint(-10, 400)),
+        feature_age=rng.randint(-5, 400) if rng.randrange(50) else None,
+        quote_age=usually(0, 900, rng.randint(-10, 1000)),
+        feed_age=usually(0, 120, rng.randint(-10, 140)),
+        bid=None if one_sided == 0 else bid + (one_sided == 1),
+        ask=None if one_sided == 2 else (bid - 10 if one_sided == 3 else ask),
+        qty=rng.choice((1, 1, 2, rng.randint(1, 14))) if in_units else None,
+        dollars=None if in_units else rng.randint(1_000, 400_000),
+        power=rng.choice((10_000_000, rng.randint(0, 500_000))),
+        flaws=frozenset() if rng.randrange(8) else frozenset({rng.choice(FLAWS)}),
+    )
+
+
+def ladder(seed: int, steps: int) -> Iterator[tuple[Account, Past, Moment]]:
+    """Yield *steps* decisions of one account; whoever reads tells :class:`Past` what was approved before the next."""
+    rng = Random(seed)
+    account, past, second = accounts(rng), Past(losses=rng.choice((0, 0, 0, 1, 2, 3))), rng.randint(0, 8000)
+    for _ in range(steps):
+        moment = moments(rng, second)
+        second = max(second, min(moment.at, 20_000))
+        yield account, past, moment
+
+
+# ---------------------------------------------------------------- as the gate sees it
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(symbol: str) -> Instrument:
+    return parse_symbol(symbol)
+
+
+def _price(tenths: int | None) -> Decimal | None:
+    return None if tenths is None else Decimal(tenths).scaleb(-3)
+
+
+def _usd(cents: int | None) -> Decimal | None:
+    return None if cents is None else Decimal(cents).scaleb(-2)
+
+
+def _span(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _clock(seconds: int) -> time:
+    """The time of day in New York, so many seconds after 09:30."""
+    return (datetime(2026, 2, 3, 9, 30, tzinfo=UTC) + seconds * _S).time()
+
+
+@lru_cache(maxsize=16)
+def rules_of(account: Account) -> EntryRules:
+    hours, trades, cooldown = account.hours, account.trades, account.cooldown
+    return some_rules(
+        permitted=frozenset((Action.BUY, kind) for kind in account.kinds),
+        allow_symbols=account.allowed,
+        deny_symbols=frozenset({account.denied} if account.denied else ()),
+        min_confidence={"day_trade": Decimal(account.floor).scaleb(-2)},
+        max_feature_age=_span(account.feature_age),
+        require_tick_grid=account.ticks,
+        no_entry_after_open=_span(account.after_open),
+        entry_from=_clock(hours[0]) if hours else None,
+        entry_until=_clock(hours[1]) if hours else None,
+        refuse_half_days=account.half_days,
+        min_days_to_expiry=account.days[0] if account.days else None,
+        max_days_to_expiry=account.days[1] if account.days else None,
+        refuse_opposite_direction=account.opposite,
+        max_positions_per_underlying=account.per_underlying,
+        max_position_usd=_usd(account.position),
+        max_underlying_exposure_usd=_usd(account.underlying),
+        max_sector_exposure_usd=_usd(account.sector),
+        sectors=SECTORS,
+        max_trades_per_symbol=trades[0] if trades else None,
+        max_trades_per_underlying=trades[1] if trades else None,
+        max_trades_per_day=trades[2] if trades else None,
+        symbol_cooldown=_span(cooldown[0]) if cooldown else None,
+        underlying_cooldown=_span(cooldown[1]) if cooldown else None,
+        max_losses_in_a_row=account.losses,
+    )
+
+
+assert STRICT.keys() <= set(EntryRules.__slots__)
+_HAPPY: Final = a_proposal()
+_BOOK: Final = a_book()
+_REC: Final = a_recommendation()
+_HISTORY: Final = a_history()
+
+
+@lru_cache(maxsize=16)
+def limits_of(account: Account) -> Limits:
+    exposure = Decimal(account.max_exposure).scaleb(-2)
+    return some_limits(
+        max_positions=account.max_positions, max_exposure_usd=exposure, max_contracts_per_order=account.cap
+    )
+
+
+def _book(account: Account, past: Past, flaws: frozenset[str]) -> Book:
+    commitments = tuple(
+        Commitment(
+            position_id=PositionId(UUID(int=number)),
+            symbol=symbol,
+            underlying=underlying,
+            kind=kind,
+            held_qty=1,
+            usd=Decimal(cents).scaleb(-2),
+            closing=False,
+        )
+        for number, (symbol, underlying, kind, cents) in enumerate(past.bound)
+    )
+    pnl: Known[Decimal] | Unknown = Known(Decimal("-500.00" if "loss" in flaws else "-499.99"), SESSION.open, "test")
+    return replace(
+        _BOOK,
+        state=TradingState.REDUCING if "state" in flaws else TradingState.ACTIVE,
+        limits=limits_of(account),
+        commitments=commitments,
+        daily_pnl_usd=_WHY if "loss unknown" in flaws else pnl,
+        loss_latched="latched" in flaws,
+    )
+
+
+def proposal(account: Account, past: Past, m: Moment) -> Proposal:
+    """Return what the gate would make of it."""
+    now = SESSION.open + m.at * _S
+    session = Session(day=SESSION.day, open=SESSION.open, close=SESSION.open + m.length * _S)
+    instrument, rules = _parsed(m.symbol), rules_of(account)
+    rec = replace(
+        _REC,
+        at=now - m.age * _S,
+        underlying=m.underlying,
+        instrument=m.kind,
+        symbol=m.symbol,
+        qty=m.qty,
+        notional_usd=_usd(m.dollars),
+        confidence=Decimal(m.confidence).scaleb(-2),
+        strategy="moon_trade" if "strategy" in m.flaws else "day_trade",
+        reason={} if m.feature_age is None else {"features_at": (now - m.feature_age * _S).isoformat()},
+    )
+    quote: Known[Quote] | Unknown = _WHY
+    if "quote unknown" not in m.flaws:
+        quoted_at = now - m.quote_age * _S
+        quote = Known(
+            Quote(symbol=m.symbol, bid=_price(m.bid), ask=_price(m.ask), bid_size=1, ask_size=1, at=quoted_at),
+            quoted_at,
+            "test",
+        )
+    values: dict[str, Any] = {
+        "rec": rec,
+        "now": now,
+        "rules": rules,
+        "book": _book(account, past, m.flaws),
+        "instrument": instrument,
+        "contract": _WHY if "listing unknown" in m.flaws else Known(_listing(m, instrument), now, "test"),
+        "session": _WHY if "session unknown" in m.flaws else Known(session, now, "test"),
+        "last_session": Known(session if "last day" in m.flaws else None, now, "test"),
+        "quote": quote,
+        "feed_at": _WHY if "feed unknown" in m.flaws else Known(now - m.feed_age * _S, now, "test"),
+        "buying_power_usd": _WHY if "power unknown" in m.flaws else Known(_usd(m.power), now, "test"),
+        "trading_blocked": _WHY if "unblocked unknown" in m.flaws else Known("blocked" in m.flaws, now, "test"),
+        "history": _WHY if "history unknown" in m.flaws else Known(_history(past, m), now, "test"),
+        "sizing": size(rec, instrument.multiplier, ask_of(quote), account.cap),
+    }
+    if "silent" in m.flaws:
+        values["pulse"] = Known({"exit": 16 * _S}, now, "test")
+    return replace(_HAPPY, **values)
+
+
+def _listing(m: Moment, instrument: Instrument) -> Contract:
+    return Contract(
+        symbol=m.symbol,
+        underlying=m.underlying,
+        kind=m.kind,
+        multiplier=instrument.multiplier,
+        strike=getattr(instrument, "strike", None),
+        expiration=getattr(instrument, "expiration", None),
+        tradable="listing" not in m.flaws,
+    )
+
+
+def _history(past: Past, m: Moment) -> Any:
+    in_symbol = [at for symbol, _, at in past.moves if symbol == m.symbol]
+    in_underlying = [at for _, underlying, at in past.moves if underlying == m.underlying]
+    return replace(
+        _HISTORY,
+        trades=len(past.moves),
+        in_symbol=len(in_symbol),
+        in_underlying=len(in_underlying),
+        symbol_at=SESSION.open + max(in_symbol) * _S if in_symbol else None,
+        underlying_at=SESSION.open + max(in_underlying) * _S if in_underlying else None,
+        losses_in_a_row=past.losses,
+    )
+
+
+# ---------------------------------------------------------------- as it must be
+
+
+def units(account: Account, m: Moment) -> int | None:
+    """Return how many units are ordered, None where the price for it is missing."""
+    asked = m.qty
+    if asked is None:
+        if not m.ask or "quote unknown" in m.flaws:
+            return None
+        asked = (m.dollars or 0) * 10 // (m.ask * (1 if m.kind is Kind.STOCK else 100))
+    return asked if m.kind is Kind.STOCK else min(asked, account.cap)
+
+
+def cost(account: Account, m: Moment) -> int | None:
+    """Return the cents that the order commits, half to even; None when unknown."""
+    qty = units(account, m)
+    if qty is None or not m.ask or "quote unknown" in m.flaws:
+        return None
+    tenths = qty * m.ask * (1 if m.kind is Kind.STOCK else 100)
+    cents, rest = divmod(tenths, 10)
+    return cents + (rest > 5 or (rest == 5 and cents % 2 == 1))
+
+
+def refusing(account: Account, past: Past, m: Moment) -> frozenset[str]:
+    """Return the gates that must refuse, reckoned anew from the numbers."""
+    found = {
+        *_of_flaws(m),
+        *_of_permission(account, m),
+        *_of_time(account, m),
+        *_of_contract(account, m),
+        *_of_quote(account, m),
+        *_of_book(account, past, m),
+        *_of_history(account, past, m),
+    }
+    return frozenset(found)
+
+
+def _of_flaws(m: Moment) -> Iterator[str]:
+    told = {
+        "state": "account_is_active",
+        "silent": "stack_is_alive",
+        "blocked": "brokerage_lets_trade",
+        "unblocked unknown": "brokerage_lets_trade",
+        "listing": "contract_is_tradable",
+        "listing unknown": "contract_is_tradable",
+        "latched": "daily_loss_is_within_limit",
+        "loss": "daily_loss_is_within_limit",
+        "loss unknown": "daily_loss_is_within_limit",
+        "feed unknown": "feed_is_alive",
+    }
+    yield from (told[flaw] for flaw in m.flaws if flaw in told)
+    if "strategy" in m.flaws:
+        yield from ("strategy_is_known", "confidence_is_enough")
+
+
+def _of_permission(account: Account, m: Moment) -> Iterator[str]:
+    if m.kind not in account.kinds:
+        yield "action_is_permitted"
+    if account.denied == m.underlying:
+        yield "symbol_is_not_denied"
+    if account.allowed is not None and m.underlying not in account.allowed:
+        yield "symbol_is_allowed"
+    if m.confidence < account.floor:
+        yield "confidence_is_enough"
+
+
+def _of_time(account: Account, m: Moment) -> Iterator[str]:
+    margin = 5400 if "last day" in m.flaws else 900
+    unknown = "session unknown" in m.flaws
+    if unknown or not 0 <= m.at < m.length - margin:
+        yield "market_is_open_for_entries"
+    if account.after_open is not None and (unknown or m.at < account.after_open):
+        yield "opening_minutes_are_over"
+    if account.half_days and (unknown or m.length < 23_400):
+        yield "session_is_long_enough"
+    if account.hours is not None and not account.hours[0] <= m.at < account.hours[1]:
+        yield "time_is_within_entry_hours"
+    if not -5 <= m.age <= 300:
+        yield "recommendation_is_fresh"
+    if account.feature_age is not None and (m.feature_age is None or not -5 <= m.feature_age <= account.feature_age):
+        yield "features_are_fresh"
+    if "feed unknown" not in m.flaws and not -5 <= m.feed_age <= 120:
+        yield "feed_is_alive"
+
+
+def _of_contract(account: Account, m: Moment) -> Iterator[str]:
+    if m.kind is Kind.STOCK:
+        return
+    unknown = "session unknown" in m.flaws
+    if unknown or m.days < 0:
+        yield "contract_is_unexpired"
+    if account.days is None:
+        return
+    if unknown or m.days < account.days[0]:
+        yield "expiration_is_far_enough"
+    if unknown or m.days > account.days[1]:
+        yield "expiration_is_near_enough"
+
+
+def _of_quote(account: Account, m: Moment) -> Iterator[str]:
+    unknown = "quote unknown" in m.flaws
+    one_sided = m.bid is None or m.ask is None
+    if unknown or not -5 <= m.quote_age <= 900:
+        yield "quote_is_fresh"
+    if unknown or one_sided:
+        yield from ("quote_is_two_sided", "quote_is_uncrossed", "spread_is_within_limit")
+        if account.ticks:
+            yield "prices_are_on_the_tick_grid"
+        return
+    bid, ask = m.bid or 0, m.ask or 0
+    if bid <= 0 or ask <= 0:
+        yield "quote_is_two_sided"
+    if bid > ask:
+        yield "quote_is_uncrossed"
+    if bid + ask == 0 or (ask - bid) * 200 > 30 * (ask + bid):
+        yield "spread_is_within_limit"
+    if account.ticks and (bid % 10 or ask % 10) and not (m.kind is Kind.STOCK and ask < 1000):
+        yield "prices_are_on_the_tick_grid"
+
+
+def _of_book(account: Account, past: Past, m: Moment) -> Iterator[str]:
+    mine = [b for b in past.bound if b[1] == m.underlying]
+    if any(symbol == m.symbol for symbol, *_ in past.bound):
+        yield "symbol_is_not_held"
+    if account.opposite and any((b[2] is Kind.PUT) != (m.kind is Kind.PUT) for b in mine):
+        yield "direction_is_not_opposed"
+    if len(past.bound) + 1 > account.max_positions:
+        yield "position_count_is_within_limit"
+    if account.per_underlying is not None and len(mine) + 1 > account.per_underlying:
+        yield "positions_in_underlying_are_within_limit"
+    qty, price = units(account, m), cost(account, m)
+    if qty is None:
+        yield "contracts_are_within_cap"
+    if qty is None or qty < 1:
+        yield "quantity_is_at_least_one"
+    if "power unknown" in m.flaws or price is None or price > m.power:
+        yield "buying_power_is_enough"
+    yield from _of_dollars(account, past, m, price)
+
+
+def _of_dollars(account: Account, past: Past, m: Moment, price: int | None) -> Iterator[str]:
+    ladders = (
+        ("position_cost_is_within_limit", account.position, 0),
+        ("exposure_is_within_limit", account.max_exposure, sum(b[3] for b in past.bound)),
+        (
+            "underlying_exposure_is_within_limit",
+            account.underlying,
+            sum(b[3] for b in past.bound if b[1] == m.underlying),
+        ),
+        (
+            "sector_exposure_is_within_limit",
+            account.sector,
+            sum(b[3] for b in past.bound if SECTORS.get(b[1]) == SECTORS.get(m.underlying)),
+        ),
+    )
+    for gate, ceiling, before in ladders:
+        if ceiling is not None and (price is None or before + price > ceiling):
+            yield gate
+    if account.sector is not None and "GME" in {m.underlying, *(b[1] for b in past.bound)}:
+        yield "sector_exposure_is_within_limit"
+
+
+def _of_history(account: Account, past: Past, m: Moment) -> Iterator[str]:
+    unknown = "history unknown" in m.flaws
+    symbol = [at for s, _, at in past.moves if s == m.symbol]
+    underlying = [at for _, u, at in past.moves if u == m.underlying]
+    if account.trades is not None:
+        if unknown or len(symbol) + 1 > account.trades[0]:
+            yield "trades_in_symbol_are_within_limit"
+        if unknown or len(underlying) + 1 > account.trades[1]:
+            yield "trades_in_underlying_are_within_limit"
+        if unknown or len(past.moves) + 1 > account.trades[2]:
+            yield "trades_of_the_day_are_within_limit"
+    if account.cooldown is not None:
+        if unknown or (symbol and m.at - max(symbol) < account.cooldown[0]):
+            yield "symbol_has_cooled_down"
+        if unknown or (underlying and m.at - max(underlying) < account.cooldown[1]):
+            yield "underlying_has_cooled_down"
+    if account.losses is not None and (unknown or past.losses >= account.losses):
+        yield "losses_in_a_row_are_within_limit"
+
+
+__all__ = ["LARGE", "Account", "Moment", "Past", "cost", "ladder", "limits_of", "proposal", "refusing", "rules_of"]
