@@ -27,7 +27,7 @@ from db.once import first_time
 from db.positions import PositionRow
 from domain.checks import Check, wall_refused
 from domain.events import Action, RecommendationIssued, RecommendationRefused
-from domain.gates import Proposal, RuleBook, ask_of, review
+from domain.gates import EntryRules, Proposal, RuleBook, ask_of, review
 from domain.history import History
 from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
@@ -103,13 +103,14 @@ class Gate:
     def _proposal(
         self, tx: Connection, rec: RecommendationIssued, account: AccountName, sight: Sight, now: datetime
     ) -> Proposal:
+        rules = self.rules.of(account, rec.strategy)
         book = accounts.read_book(tx, account, sight.marks, sight.session, now)
         instrument = _instrument(rec.symbol)
         multiplier = 1 if rec.instrument is Kind.STOCK else OPTION_MULTIPLIER
         return Proposal(
             rec=rec,
             now=now,
-            rules=self.rules.of(account, rec.strategy),
+            rules=rules,
             book=book,
             pulse=self.pulse(tx),
             instrument=instrument,
@@ -120,17 +121,9 @@ class Gate:
             feed_at=sight.feed_at,
             buying_power_usd=self._buying_power(tx, rec, account, sight),
             trading_blocked=sight.trading_blocked,
-            history=self._history(tx, rec, account, now),
+            history=_history(tx, rec, account, rules, now),
             sizing=size(rec, multiplier, ask_of(sight.quote), book.limits.max_contracts_per_order),
         )
-
-    @staticmethod
-    def _history(
-        tx: Connection, rec: RecommendationIssued, account: AccountName, now: datetime
-    ) -> Known[History] | Unknown:
-        if rec.symbol is None:
-            return Unknown("no symbol is named", "recommendation")
-        return Known(history.read(tx, account, rec.symbol, rec.underlying, now), now, "orders and positions")
 
     @staticmethod
     def _buying_power(
@@ -240,6 +233,17 @@ class Gate:
             refusals=tuple(str(check) for check in checks if not check.passed),
         )
         self.desk.announce(tx, Stream.DECISIONS, refused)
+
+
+def _history(
+    tx: Connection, rec: RecommendationIssued, account: AccountName, rules: EntryRules, now: datetime
+) -> Known[History] | Unknown:
+    """Return what the account traded before, where a limit looks at it; without one nobody needs to wait for it."""
+    if not rules.ask_history:
+        return Unknown("no limit asks for it", "config")
+    if rec.symbol is None:
+        return Unknown("no symbol is named", "recommendation")
+    return Known(history.read(tx, account, rec.symbol, rec.underlying, now), now, "orders and positions")
 
 
 def _instrument(symbol: str | None) -> Instrument | Unknown:

@@ -20,36 +20,37 @@ _TRADE: Final = (
     "account = :account AND opening AND NOT external"
     " AND (ended_at IS NULL OR filled_qty > 0 OR coalesce(final_filled_qty, 0) > 0)"
 )
-_TRADES: Final = text(
+_TRADES: Final = (
     "SELECT count(*) AS trades, count(*) FILTER (WHERE symbol = :symbol) AS in_symbol,"
     " count(*) FILTER (WHERE underlying = :underlying) AS in_underlying"
     f" FROM orders WHERE {_TRADE} AND approved_at >= :day"
 )
-_LATEST: Final = text(
+_LATEST: Final = (
     "SELECT max(at) FILTER (WHERE symbol = :symbol) AS symbol_at, max(at) AS underlying_at FROM ("
     f" SELECT symbol, approved_at AS at FROM orders WHERE {_TRADE} AND underlying = :underlying"
     " UNION ALL SELECT symbol, closed_at FROM positions"
     " WHERE account = :account AND underlying = :underlying AND closed_at IS NOT NULL) AS moves"
 )
-_CLOSES: Final = text(
-    "SELECT symbol, realized_pnl_usd FROM positions WHERE account = :account AND closed_at >= :day"
-    " ORDER BY closed_at DESC, position_id"
+_CLOSES: Final = (
+    "SELECT array_agg(symbol ORDER BY closed_at DESC, position_id) AS closed,"
+    " array_agg(realized_pnl_usd ORDER BY closed_at DESC, position_id) AS pnl_usd"
+    " FROM positions WHERE account = :account AND closed_at >= :day"
 )
+#: One question: whoever decides next waits for its answer.
+_HISTORY: Final = text(f"SELECT * FROM ({_TRADES}) AS trades, ({_LATEST}) AS latest, ({_CLOSES}) AS closes")
 
 
 def read(tx: Connection, account: AccountName, symbol: str, underlying: str, now: datetime) -> History:
     """Return what *account* has traded until *now*, for a decision about *symbol*. Call it under the account's lock."""
     values = {"account": account, "symbol": symbol, "underlying": underlying, "day": day_began(now)}
-    trades = tx.execute(_TRADES, values).one()
-    latest = tx.execute(_LATEST, values).one()
-    closes = tx.execute(_CLOSES, values)
+    row = tx.execute(_HISTORY, values).one()
     return History(
-        trades=trades.trades,
-        in_symbol=trades.in_symbol,
-        in_underlying=trades.in_underlying,
-        symbol_at=latest.symbol_at,
-        underlying_at=latest.underlying_at,
-        losses_in_a_row=_losses([(row.symbol, row.realized_pnl_usd) for row in closes]),
+        trades=row.trades,
+        in_symbol=row.in_symbol,
+        in_underlying=row.in_underlying,
+        symbol_at=row.symbol_at,
+        underlying_at=row.underlying_at,
+        losses_in_a_row=_losses(list(zip(row.closed or (), row.pnl_usd or (), strict=True))),
     )
 
 

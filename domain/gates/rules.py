@@ -84,6 +84,17 @@ class EntryRules:
     max_silence: timedelta
     off: frozenset[str]
 
+    @property
+    def ask_history(self) -> bool:
+        """Is any limit set that looks at what was traded before?"""
+        return any(
+            limit is not None
+            for limit in (
+                *(self.max_trades_per_day, self.max_trades_per_symbol, self.max_trades_per_underlying),
+                *(self.symbol_cooldown, self.underlying_cooldown, self.max_losses_in_a_row),
+            )
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBook:

@@ -301,6 +301,24 @@ def test_broken_rules_are_refused(field: str):
     assert False in {check.passed for check in review(p)}
 
 
+HISTORIC = (
+    *("max_trades_per_day", "max_trades_per_symbol", "max_trades_per_underlying"),
+    *("symbol_cooldown", "underlying_cooldown", "max_losses_in_a_row"),
+)
+
+
+@pytest.mark.parametrize("field", HISTORIC)
+def test_history_is_asked_for_as_soon_as_one_limit_looks_at_it(field: str):
+    """And not before: nobody waits for an answer that no gate reads."""
+    limit = getattr(strict_rules(), field)
+    unasked = a_proposal(history=NOBODY, rules=some_rules())
+
+    assert some_rules(**{field: limit}).ask_history
+    assert not some_rules().ask_history
+    assert [] == [check.gate for check in review(unasked) if not check.passed]
+    assert 1 == sum(not check.passed for check in review(replace(unasked, rules=some_rules(**{field: limit}))))
+
+
 # ---------------------------------------------------------------- on or off
 
 
