@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from domain.checks import Code
 from domain.exits import RULES
 from domain.gates import GATES, SWITCHABLE
 from domain.sells import SELL_GATES
@@ -23,7 +24,9 @@ def gates_page() -> str:
     return _page(
         "The gates",
         "Every gate runs on every recommendation to buy, in this order, and each result is stored with what it observed"
-        " and what it allows. An unknown input refuses; so does a gate that raises. Behind them stands the database.",
+        " and what it allows. An unknown input refuses; so does a gate that raises. Behind them stands the database."
+        " A limit that is not set asks for nothing. Where `gapless.toml` sets what, for all, for a strategy and for an"
+        f" account, is told there. A refusal has one of these codes: {', '.join(Code)}.",
         [("gate", "what must hold", _gates()), ("a SELL", "what must hold", _rows(SELL_GATES))],
     )
 
@@ -74,7 +77,9 @@ def _gates() -> list[tuple[str, str]]:
 
 
 def _rows(functions: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:
-    return [(function.__name__, " ".join((function.__doc__ or "").split())) for function in functions]
+    return [
+        (function.__name__, " ".join((function.__doc__ or "").replace("``", "`").split())) for function in functions
+    ]
 
 
 def _page(title: str, lead: str, tables: Iterable[tuple[str, str, list[tuple[str, str]]]]) -> str:

@@ -17,13 +17,19 @@ from domain.money import usd
 
 
 def position_count_is_within_limit(p: Proposal) -> Check:
-    """Held and reserved positions, with this one, stay at or under the account's ceiling."""
+    """Held and reserved positions, with this one, stay at or under the account's ceiling.
+
+    Set by ``max_positions``.
+    """
     after, ceiling = p.book.positions + 1, p.book.limits.max_positions
     return check(position_count_is_within_limit, after <= ceiling, after, f"<= {ceiling}", "book")
 
 
 def positions_in_underlying_are_within_limit(p: Proposal) -> Check:
-    """Held and reserved positions in the same underlying, with this one, stay at or under the limit."""
+    """Held and reserved positions in the same underlying, with this one, stay at or under the limit.
+
+    Set by ``max_positions_per_underlying``.
+    """
     ceiling = p.rules.max_positions_per_underlying
     if ceiling is None:
         return not_looked_at(positions_in_underlying_are_within_limit)
@@ -32,7 +38,10 @@ def positions_in_underlying_are_within_limit(p: Proposal) -> Check:
 
 
 def position_cost_is_within_limit(p: Proposal) -> Check:
-    """What this one order commits stays at or under the limit for a position."""
+    """What this one order commits stays at or under the limit for a position.
+
+    Set by ``max_position_usd``.
+    """
     ceiling_usd, cost = p.rules.max_position_usd, p.cost_usd
     if ceiling_usd is None:
         return not_looked_at(position_cost_is_within_limit)
@@ -43,7 +52,10 @@ def position_cost_is_within_limit(p: Proposal) -> Check:
 
 
 def underlying_exposure_is_within_limit(p: Proposal) -> Check:
-    """Held and reserved dollars in the same underlying, with this order, stay at or under the limit."""
+    """Held and reserved dollars in the same underlying, with this order, stay at or under the limit.
+
+    Set by ``max_underlying_exposure_usd``.
+    """
     ceiling_usd = p.rules.max_underlying_exposure_usd
     if ceiling_usd is None:
         return not_looked_at(underlying_exposure_is_within_limit)
@@ -51,7 +63,10 @@ def underlying_exposure_is_within_limit(p: Proposal) -> Check:
 
 
 def sector_exposure_is_within_limit(p: Proposal) -> Check:
-    """Held and reserved dollars in the same sector, with this order, stay at or under the limit; each has a sector."""
+    """Held and reserved dollars in the same sector, with this order, stay at or under the limit; each has a sector.
+
+    Set by ``max_sector_exposure_usd`` and ``sectors``.
+    """
     ceiling_usd = p.rules.max_sector_exposure_usd
     if ceiling_usd is None:
         return not_looked_at(sector_exposure_is_within_limit)
@@ -78,7 +93,10 @@ def _with_cost(gate: Gate, p: Proposal, bound: Sequence[Commitment], ceiling_usd
 
 
 def exposure_is_within_limit(p: Proposal) -> Check:
-    """Held and reserved dollars, with this order, stay at or under the account's ceiling."""
+    """Held and reserved dollars, with this order, stay at or under the account's ceiling.
+
+    Set by ``max_exposure_usd``.
+    """
     return _with_cost(exposure_is_within_limit, p, p.book.commitments, p.book.limits.max_exposure_usd)
 
 

@@ -17,7 +17,10 @@ def symbol_is_not_held(p: Proposal) -> Check:
 
 
 def direction_is_not_opposed(p: Proposal) -> Check:
-    """Where the configuration asks for it: no call beside a put in one underlying, pending orders included."""
+    """Where the configuration asks for it: no call beside a put in one underlying, pending orders included.
+
+    Set by ``refuse_opposite_direction``.
+    """
     if not p.rules.refuse_opposite_direction:
         return check(direction_is_not_opposed, True, "not looked at", "switched off", "config")
     bearish = p.rec.instrument is Kind.PUT

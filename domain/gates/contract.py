@@ -69,7 +69,10 @@ def contract_is_unexpired(p: Proposal) -> Check:
 
 
 def expiration_is_far_enough(p: Proposal) -> Check:
-    """An option has at least so many days to its expiration; today's own has none, a stock needs none."""
+    """An option has at least so many days to its expiration; today's own has none, a stock needs none.
+
+    Set by ``min_days_to_expiry``.
+    """
     floor = p.rules.min_days_to_expiry
     if floor is None:
         return not_looked_at(expiration_is_far_enough)
@@ -82,7 +85,10 @@ def expiration_is_far_enough(p: Proposal) -> Check:
 
 
 def expiration_is_near_enough(p: Proposal) -> Check:
-    """An option has at most so many days to its expiration; a stock has none."""
+    """An option has at most so many days to its expiration; a stock has none.
+
+    Set by ``max_days_to_expiry``.
+    """
     ceiling = p.rules.max_days_to_expiry
     if ceiling is None:
         return not_looked_at(expiration_is_near_enough)

@@ -16,7 +16,10 @@ from domain.money import CENT
 
 
 def recommendation_is_fresh(p: Proposal) -> Check:
-    """A recommendation older than the limit describes a market that is gone; one from the future is no fact."""
+    """A recommendation older than the limit describes a market that is gone; one from the future is no fact.
+
+    Set by ``max_recommendation_age_s``.
+    """
     age, limit = p.now - p.rec.at, p.rules.max_recommendation_age
     return check(
         recommendation_is_fresh, _is_fresh(age, limit), seconds(age), f"<= {seconds(limit)}", code=_stale_or_future(age)
@@ -24,7 +27,10 @@ def recommendation_is_fresh(p: Proposal) -> Check:
 
 
 def features_are_fresh(p: Proposal) -> Check:
-    """What the signal was computed from: the market time of its oldest input, ``reason.features_at``."""
+    """What the signal was computed from: the market time of its oldest input, ``reason.features_at``.
+
+    Set by ``max_feature_age_s``.
+    """
     limit = p.rules.max_feature_age
     if limit is None:
         return not_looked_at(features_are_fresh)
@@ -59,7 +65,10 @@ def _stale_or_future(age: timedelta) -> Code:
 
 
 def feed_is_alive(p: Proposal) -> Check:
-    """The feed that carries the symbol has delivered something lately."""
+    """The feed that carries the symbol has delivered something lately.
+
+    Set by ``max_feed_age_s``.
+    """
     allowed = f"<= {seconds(p.rules.max_feed_age)}"
     if isinstance(p.feed_at, Unknown):
         return unknown(feed_is_alive, p.feed_at, allowed)
@@ -69,7 +78,10 @@ def feed_is_alive(p: Proposal) -> Check:
 
 
 def quote_is_fresh(p: Proposal) -> Check:
-    """The symbol's own quote is not older than the limit."""
+    """The symbol's own quote is not older than the limit.
+
+    Set by ``max_quote_age_s``.
+    """
     allowed = f"<= {seconds(p.rules.max_quote_age)}"
     if isinstance(p.quote, Unknown):
         return unknown(quote_is_fresh, p.quote, allowed)
@@ -98,7 +110,10 @@ def quote_is_uncrossed(p: Proposal) -> Check:
 
 
 def spread_is_within_limit(p: Proposal) -> Check:
-    """Ask minus bid, in per cent of the mid, stays within the limit."""
+    """Ask minus bid, in per cent of the mid, stays within the limit.
+
+    Set by ``max_spread_pct``.
+    """
     allowed = f"<= {p.rules.max_spread_pct} %"
     if isinstance(p.quote, Unknown):
         return unknown(spread_is_within_limit, p.quote, allowed)
@@ -111,7 +126,10 @@ def spread_is_within_limit(p: Proposal) -> Check:
 
 
 def prices_are_on_the_tick_grid(p: Proposal) -> Check:
-    """Bid and ask are prices that exchanges quote: whole cents; hundredths of a cent for shares under a dollar."""
+    """Bid and ask are prices that exchanges quote: whole cents; hundredths of a cent for shares under a dollar.
+
+    Set by ``require_tick_grid``.
+    """
     if not p.rules.require_tick_grid:
         return not_looked_at(prices_are_on_the_tick_grid)
     if isinstance(p.quote, Unknown):

@@ -11,14 +11,20 @@ from domain.known import Unknown
 
 
 def action_is_permitted(p: Proposal) -> Check:
-    """The pair of action and instrument stands in the permission list; an empty list permits nothing."""
+    """The pair of action and instrument stands in the permission list; an empty list permits nothing.
+
+    Set by ``permitted``.
+    """
     allowed = ", ".join(sorted(f"{action} {kind}" for action, kind in p.rules.permitted))
     passed = (p.rec.action, p.rec.instrument) in p.rules.permitted
     return check(action_is_permitted, passed, f"{p.rec.action} {p.rec.instrument}", allowed or "nothing")
 
 
 def symbol_is_allowed(p: Proposal) -> Check:
-    """Where a list of allowed symbols is configured, the symbol or its underlying stands in it."""
+    """Where a list of allowed symbols is configured, the symbol or its underlying stands in it.
+
+    Set by ``allow_symbols``.
+    """
     listed = p.rules.allow_symbols
     if listed is None:
         return not_looked_at(symbol_is_allowed)
@@ -29,7 +35,10 @@ def symbol_is_allowed(p: Proposal) -> Check:
 
 
 def symbol_is_not_denied(p: Proposal) -> Check:
-    """Neither the symbol nor its underlying stands in the list of denied symbols."""
+    """Neither the symbol nor its underlying stands in the list of denied symbols.
+
+    Set by ``deny_symbols``.
+    """
     listed = p.rules.deny_symbols
     if listed == frozenset():
         return not_looked_at(symbol_is_not_denied)
@@ -46,7 +55,10 @@ def strategy_is_known(p: Proposal) -> Check:
 
 
 def confidence_is_enough(p: Proposal) -> Check:
-    """The engine's confidence reaches the floor of its strategy."""
+    """The engine's confidence reaches the floor of its strategy.
+
+    Set by ``min_confidence``.
+    """
     floor = p.rules.min_confidence.get(p.rec.strategy)
     if floor is None:
         return unknown(confidence_is_enough, Unknown(f"no floor for strategy {p.rec.strategy}", "config"), "a floor")

@@ -17,7 +17,10 @@ def quantity_is_at_least_one(p: Proposal) -> Check:
 
 
 def contracts_are_within_cap(p: Proposal) -> Check:
-    """One order holds at most the account's number of contracts (a stock order has no such cap)."""
+    """One order holds at most the account's number of contracts (a stock order has no such cap).
+
+    Set by ``max_contracts_per_order``.
+    """
     cap = p.book.limits.max_contracts_per_order
     if isinstance(p.sizing, Unknown):
         return unknown(contracts_are_within_cap, p.sizing, f"<= {cap}")

@@ -12,7 +12,10 @@ from domain.session import FULL_SESSION, NEW_YORK
 
 
 def market_is_open_for_entries(p: Proposal) -> Check:
-    """From the open to some minutes before the session's real close; earlier on an option's last trading day."""
+    """From the open to some minutes before the session's real close; earlier on an option's last trading day.
+
+    Set by ``no_entry_before_close_min`` and ``no_entry_before_last_close_min``.
+    """
     if isinstance(p.session, Unknown):
         return unknown(market_is_open_for_entries, p.session, "an open session")
     if isinstance(p.last_session, Unknown):
@@ -27,7 +30,10 @@ def market_is_open_for_entries(p: Proposal) -> Check:
 
 
 def opening_minutes_are_over(p: Proposal) -> Check:
-    """The first minutes after the open, where quotes are wide and prices jump, are left to others."""
+    """The first minutes after the open, where quotes are wide and prices jump, are left to others.
+
+    Set by ``no_entry_after_open_min``.
+    """
     wait = p.rules.no_entry_after_open
     if wait is None:
         return not_looked_at(opening_minutes_are_over)
@@ -39,7 +45,10 @@ def opening_minutes_are_over(p: Proposal) -> Check:
 
 
 def time_is_within_entry_hours(p: Proposal) -> Check:
-    """The hours in which the strategy enters, in New York time: from the first one on, before the last one."""
+    """The hours in which the strategy enters, in New York time: from the first one on, before the last one.
+
+    Set by ``entry_from`` and ``entry_until``.
+    """
     start, end = p.rules.entry_from, p.rules.entry_until
     if start is None and end is None:
         return not_looked_at(time_is_within_entry_hours)
@@ -57,7 +66,10 @@ def time_is_within_entry_hours(p: Proposal) -> Check:
 
 
 def session_is_long_enough(p: Proposal) -> Check:
-    """Where half days are refused: the session of today is a whole one."""
+    """Where half days are refused: the session of today is a whole one.
+
+    Set by ``refuse_half_days``.
+    """
     if not p.rules.refuse_half_days:
         return not_looked_at(session_is_long_enough)
     if isinstance(p.session, Unknown):

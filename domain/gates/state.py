@@ -19,7 +19,10 @@ def account_is_active(p: Proposal) -> Check:
 
 
 def stack_is_alive(p: Proposal) -> Check:
-    """Whoever tracks, watches and closes a position has shown life lately: what nobody would leave is not entered."""
+    """Whoever tracks, watches and closes a position has shown life lately: what nobody would leave is not entered.
+
+    Set by ``max_silence_s``.
+    """
     allowed = f"each within {seconds(p.rules.max_silence)}"
     if isinstance(p.pulse, Unknown):
         return unknown(stack_is_alive, p.pulse, allowed)
@@ -30,7 +33,10 @@ def stack_is_alive(p: Proposal) -> Check:
 
 
 def daily_loss_is_within_limit(p: Proposal) -> Check:
-    """Realised and unrealised since the session's open stay above the limit, which latches once it is reached."""
+    """Realised and unrealised since the session's open stay above the limit, which latches once it is reached.
+
+    Set by ``max_daily_loss_usd``.
+    """
     floor = -p.book.limits.max_daily_loss_usd
     pnl = p.book.daily_pnl_usd
     if p.book.loss_latched:

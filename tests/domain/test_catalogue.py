@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import catalogue
+from cli.entry_settings import AccountEntryParameters, EntrySettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,3 +24,15 @@ def test_a_page_is_what_the_code_makes_of_it(name: str):
 def test_everything_in_a_page_has_its_sentence(page: str):
     """A gate without a docstring would be a gate that nobody can understand."""
     assert [] == [line for line in page.splitlines() if line.endswith("|  |")]
+
+
+#: What concerns no single check: the gates that do not look, and how long the executor tries.
+OF_NO_GATE = {"off", "entry_ttl_s"}
+
+
+@pytest.mark.parametrize(
+    "key", sorted({*EntrySettings.model_fields, *AccountEntryParameters.model_fields} - OF_NO_GATE)
+)
+def test_every_key_of_an_entry_stands_beside_its_gate(key: str):
+    """Who reads a refusal finds the setting."""
+    assert f"`{key}`" in catalogue.gates_page()
