@@ -1,4 +1,4 @@
-"""The limits that did not hold: R03, R05, R18, L01."""
+"""The limits that did not hold: R03, R05, R18, L01, L29."""
 
 # ruff: noqa: N802 - a test is named after its row
 
@@ -14,7 +14,7 @@ import pytest
 from db import accounts
 from domain.events import RecommendationRefused
 from domain.ids import AccountName
-from tests.factories import LARGE, TINY, a_recommendation
+from tests.factories import LARGE, TINY, a_recommendation, some_rules
 from tests.incidents.make_fixtures import AMZN, BURST, BURST_FITS, SPY_CALL
 from tests.incidents.stage import Stage
 
@@ -67,19 +67,7 @@ def test_R03_four_gates_at_once_do_not_exceed_the_limits(a_stage: Callable[..., 
     all of them approved stays within five positions and $10,000, and no gate needed the second wall.
     """
     stage = a_stage()
-    recommendations = _set_the_market(stage, contracts)
-    errors: list[BaseException] = []
-    barrier = threading.Barrier(THREADS)
-    threads = [
-        threading.Thread(target=_decide, args=(stage, recommendations[n::THREADS], barrier, errors))
-        for n in range(THREADS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-
-    assert [] == errors
+    assert [] == _decide_at_once(stage, _set_the_market(stage, contracts))
     assert len(BURST) == stage.one("SELECT count(*) FROM decisions")
     positions, exposure_usd = stage.one(COMMITTED)
     assert 1 <= positions <= 5
@@ -90,6 +78,31 @@ def test_R03_four_gates_at_once_do_not_exceed_the_limits(a_stage: Callable[..., 
     assert [] == stage.rows("SELECT 1 FROM commitment_log WHERE positions > max_positions")
     assert [] == stage.rows("SELECT 1 FROM commitment_log WHERE exposure_usd > max_exposure_usd")
     assert [] == stage.rows("SELECT recommendation FROM decisions WHERE checks::text LIKE '%database_wall%'")
+
+
+def test_L29_four_gates_at_once_count_one_history(a_stage: Callable[..., Stage]):
+    """What was traded is read under the account's lock: no two gates both take the last trade of the day."""
+    stage = a_stage(rules=some_rules(max_trades_per_day=3))
+    assert [] == _decide_at_once(stage, _set_the_market(stage, 1))
+    refused = {gate for name in _burst(*range(1, 13)) for gate in _refusals(stage, name)}
+
+    assert 3 == len(stage.rows(APPROVED))
+    assert {"trades_of_the_day_are_within_limit"} == refused
+
+
+def _decide_at_once(stage: Stage, recommendations: list[Any]) -> list[BaseException]:
+    """Share out *recommendations* among four gates in threads; return what they raised."""
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(THREADS)
+    threads = [
+        threading.Thread(target=_decide, args=(stage, recommendations[n::THREADS], barrier, errors))
+        for n in range(THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return errors
 
 
 def _set_the_market(stage: Stage, contracts: int) -> list[Any]:
