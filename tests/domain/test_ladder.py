@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.gates import review
-from tests.domain.ladder import SECTORS, Account, Past, cost, ladder, proposal, refusing
+from tests.domain.ladder import SECTORS, Account, Past, ladder, proposal
+from tests.domain.ladder_truth import cost, refusing
 
 STEPS = 10
 #: Decisions of the fast run, and of each part of the slow one.
