@@ -49,7 +49,7 @@ def within(account: Account, past: Past) -> None:
     assert account.trades is None or len(past.moves) <= account.trades[2]
 
 
-@settings(max_examples=FEW // STEPS, deadline=None)
+@settings(max_examples=FEW // STEPS)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_exactly_the_right_gates_refuse_and_no_limit_is_exceeded(seed: int):
     """
