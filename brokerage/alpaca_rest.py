@@ -24,6 +24,7 @@ from brokerage.budget import Api, Lane
 from brokerage.endpoints import Endpoints, Keys
 from brokerage.port import (
     BrokerAccount,
+    BrokerageUnavailable,
     BrokerOrder,
     BrokerPosition,
     Execution,
@@ -32,8 +33,10 @@ from brokerage.port import (
     RequestRefused,
 )
 from brokerage.wire import OnRequest, ask, prepare, send_order
+from domain.contracts import ChainRange, Snapshot
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
+from domain.money import plain
 from domain.session import Session
 
 T = TypeVar("T")
@@ -42,6 +45,10 @@ log = logging.getLogger(__name__)
 #: The most symbols that one request for latest quotes may name. Source: Alpaca's market data reference.
 SYMBOLS_PER_REQUEST: Final = 100
 ORDERS_PER_PAGE: Final = 500
+CONTRACTS_PER_PAGE: Final = 10_000
+SNAPSHOTS_PER_PAGE: Final = 1000
+#: A listing that does not end after this many pages is no listing.
+MOST_PAGES: Final = 20
 ACTIVITIES_PER_PAGE: Final = 100
 #: ``after`` may be exclusive and knows fewer digits than the executions: ask for a little more than is wanted.
 _ASK_EARLIER: Final = timedelta(seconds=2)
@@ -95,6 +102,33 @@ class AlpacaBrokerage:
         for group in _groups(stocks):
             found |= self._latest(self._stocks, "/stocks/quotes/latest", self._urls.stock_feed, group)
         return found
+
+    def contracts(self, asked: ChainRange) -> Sequence[Contract]:
+        query = {"underlying_symbols": asked.underlying, "status": "active", "limit": CONTRACTS_PER_PAGE}
+        query |= _bounds(asked)
+
+        def page(query: Mapping[str, Any]) -> tuple[list[Contract], str | None]:
+            return self._must("/options/contracts", query, translate.contract_page)
+
+        return [contract for found in _pages(page, query) for contract in found]
+
+    def chain(self, asked: ChainRange) -> Mapping[str, Snapshot]:
+        path = f"/options/snapshots/{escaped(asked.underlying, safe='')}"
+        query = {"feed": self._urls.option_feed, "limit": SNAPSHOTS_PER_PAGE} | _bounds(asked)
+        pages = _pages(lambda q: self._snapshots(path, q), query)
+        return {symbol: shown for found in pages for symbol, shown in found.items()}
+
+    def snapshots(self, symbols: Sequence[str]) -> Mapping[str, Snapshot]:
+        found: dict[str, Snapshot] = {}
+        for group in _groups([s for s in symbols if _is_option(s)]):
+            query = {"symbols": ",".join(group), "feed": self._urls.option_feed, "limit": SNAPSHOTS_PER_PAGE}
+            for page in _pages(lambda q: self._snapshots("/options/snapshots", q), query):
+                found |= page
+        return found
+
+    def _snapshots(self, path: str, query: Mapping[str, Any]) -> tuple[dict[str, Snapshot], str | None]:
+        self._budget.take(Api.DATA)
+        return ask(lambda: self._options.get(path, dict(query)), translate.snapshot_page) or ({}, None)
 
     def submit(self, order: OrderRequest) -> BrokerOrder:
         body = translate.order_body(order)
@@ -181,6 +215,35 @@ def _is_option(symbol: str) -> bool:
 def _groups(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(symbols), SYMBOLS_PER_REQUEST):
         yield symbols[start : start + SYMBOLS_PER_REQUEST]
+
+
+def _bounds(asked: ChainRange) -> dict[str, str]:
+    """The filters that the list of contracts and the option chain share."""
+    return {
+        "type": asked.kind.lower(),
+        "expiration_date_gte": asked.first.isoformat(),
+        "expiration_date_lte": asked.last.isoformat(),
+        "strike_price_gte": plain(asked.lowest),
+        "strike_price_lte": plain(asked.highest),
+    }
+
+
+def _pages(read: Callable[[Mapping[str, Any]], tuple[T, str | None]], query: Mapping[str, Any]) -> Iterator[T]:
+    """Yield every page that *read* finds; each names the next one by a token.
+
+    Raises:
+        BrokerageUnavailable: the pages do not end, or a token leads back to its own page.
+    """
+    token: str | None = None
+    for _ in range(MOST_PAGES):
+        page, after = read(query if token is None else {**query, "page_token": token})
+        yield page
+        if not after:
+            return
+        if after == token:
+            break
+        token = after
+    raise BrokerageUnavailable(f"pages without end, the last token was {token!r:.80}")
 
 
 def _all_orders(raw: list[translate.Json]) -> list[BrokerOrder]:

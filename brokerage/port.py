@@ -20,6 +20,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
+from domain.contracts import ChainRange, Snapshot
 from domain.events import Intent, OrderType, Quote, Side
 from domain.instrument import Contract
 from domain.session import Session
@@ -160,6 +161,18 @@ class Brokerage(Protocol):
 
     def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         """Return the latest quote of each symbol, stocks and options mixed; one without a quote is missing."""
+        ...
+
+    def contracts(self, asked: ChainRange) -> Sequence[Contract]:
+        """Return every option contract that is listed in a part of a chain, all pages."""
+        ...
+
+    def chain(self, asked: ChainRange) -> Mapping[str, Snapshot]:
+        """Return what the feed shows of a part of a chain, all pages; a contract that was never quoted is missing."""
+        ...
+
+    def snapshots(self, symbols: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Return what the feed shows of each option contract named; one that it does not know is missing."""
         ...
 
     def submit(self, order: OrderRequest) -> BrokerOrder:

@@ -10,20 +10,24 @@ Fractions of a unit are not ours: a quantity is cut to whole units, so that we c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgpack
 
 from brokerage.port import BrokerAccount, BrokerOrder, BrokerPosition, Execution, OrderRequest
+from domain.contracts import Greeks, Snapshot
 from domain.events import Intent, Quote, Side
 from domain.instrument import Contract, Kind
 from domain.money import plain
-from domain.session import NEW_YORK, Session
+from domain.session import NEW_YORK, Session, trading_day
 
 Json = Mapping[str, Any]
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 #: What a translation raises on an input of another shape.
 MISSHAPEN: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
@@ -138,6 +142,42 @@ def option_contract(raw: Json) -> Contract:
         strike=decimal(raw["strike_price"]),
         expiration=date.fromisoformat(raw["expiration_date"]),
         tradable=bool(raw["tradable"]) and raw["status"] == "active",
+        open_interest=_some(raw.get("open_interest"), whole),
+        open_interest_on=_some(raw.get("open_interest_date"), date.fromisoformat),
+        penny=_some(raw.get("ppind"), bool),
+    )
+
+
+def _some(value: Any, read: Callable[[Any], T]) -> T | None:
+    """Read what may be left out; nothing is None, never zero."""
+    return None if value is None else read(value)
+
+
+def contract_page(raw: Json) -> tuple[list[Contract], str | None]:
+    """Return the contracts of a page and the token of the next one."""
+    return [option_contract(c) for c in raw["option_contracts"]], raw.get("next_page_token")
+
+
+def snapshot_page(raw: Json) -> tuple[dict[str, Snapshot], str | None]:
+    """Return the snapshots of a page and the token of the next one; one of another shape is left out and told."""
+    found = {}
+    for symbol, body in raw["snapshots"].items():
+        try:
+            found[symbol] = snapshot(symbol, body)
+        except MISSHAPEN as e:
+            log.warning("%s: no snapshot, %r in %.200r", symbol, e, body)
+    return found, raw.get("next_page_token")
+
+
+def snapshot(symbol: str, raw: Json) -> Snapshot:
+    """Read a contract's snapshot. Its volume is that of the day's bar, of the day that the bar names."""
+    bar, greeks = raw.get("dailyBar") or {}, raw.get("greeks") or {}
+    return Snapshot(
+        symbol=symbol,
+        quote=_some(raw.get("latestQuote"), lambda q: quote(symbol, q)),
+        volume=_some(bar.get("v"), whole),
+        volume_on=_some(bar.get("t"), lambda t: trading_day(moment(t))),
+        greeks=Greeks(**{name: _some(greeks.get(name), decimal) for name in ("delta", "gamma", "theta", "vega")}),
     )
 
 
@@ -150,6 +190,9 @@ def stock(raw: Json) -> Contract:
         strike=None,
         expiration=None,
         tradable=bool(raw["tradable"]) and raw["status"] == "active",
+        open_interest=None,
+        open_interest_on=None,
+        penny=None,
     )
 
 

@@ -59,7 +59,11 @@ Instrument = Stock | Option
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """An option contract or a stock as the brokerage lists it; a stock has neither strike nor expiration."""
+    """An option contract or a stock as the brokerage lists it; a stock has neither strike nor expiration.
+
+    *open_interest* counts the contracts open at the end of *open_interest_on*; None where nobody says (often). *penny*
+    tells whether the contract's class is in the exchanges' penny programme; None for a stock, or where nobody says.
+    """
 
     symbol: str
     underlying: str
@@ -68,6 +72,9 @@ class Contract:
     strike: Decimal | None
     expiration: date | None
     tradable: bool
+    open_interest: int | None
+    open_interest_on: date | None
+    penny: bool | None
 
 
 def parse_symbol(text: str) -> Instrument:

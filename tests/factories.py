@@ -9,6 +9,8 @@ from typing import Any
 
 from actors.pulse import NEEDED
 from domain.account import Book, Limits, TradingState
+from domain.candidates import SelectionRules
+from domain.contracts import Greeks, Snapshot
 from domain.events import Action, FillSource, OrderFilled, Quote, QuotesTicked, RecommendationIssued, Side
 from domain.exits import ExitPolicy
 from domain.gates import EntryRules, Proposal, RuleBook
@@ -150,8 +152,52 @@ def a_contract(symbol: str = PUT, **over: Any) -> Contract:
         "strike": option.strike if option else None,
         "expiration": option.expiration if option else None,
         "tradable": True,
+        "open_interest": None,
+        "open_interest_on": None,
+        "penny": None,
     }
     return Contract(**values | over)
+
+
+def a_snapshot(symbol: str = PUT, delta: str | None = "-0.40", **over: Any) -> Snapshot:
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "quote": a_quote(symbol),
+        "volume": 1000,
+        "volume_on": SESSION.day,
+        "greeks": some_greeks(delta=None if delta is None else Decimal(delta)),
+    }
+    return Snapshot(**values | over)
+
+
+def some_greeks(**over: Any) -> Greeks:
+    """Of a put at the money: dollars a share."""
+    values: dict[str, Any] = {
+        "delta": Decimal("-0.40"),
+        "gamma": Decimal("0.02"),
+        "theta": Decimal("-0.15"),
+        "vega": Decimal("0.30"),
+    }
+    return Greeks(**values | over)
+
+
+def some_selection_rules(**over: Any) -> SelectionRules:
+    """Up to two weeks, at the money, with no floor that needs more than a quote."""
+    values: dict[str, Any] = {
+        "min_days": 0,
+        "max_days": 14,
+        "otm_pct": Decimal(0),
+        "strike_range_pct": Decimal(10),
+        "max_spread_pct": Decimal(10),
+        "max_quote_age": timedelta(seconds=900),
+        "min_premium": Decimal("0.05"),
+        "min_volume": None,
+        "min_open_interest": None,
+        "min_delta": None,
+        "max_delta": None,
+        "min_score": Decimal(0),
+    }
+    return SelectionRules(**values | over)
 
 
 def a_book(**over: Any) -> Book:
