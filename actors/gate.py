@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from actors import trading_state
+from actors.choosing import choose
 from actors.closing import approved, write_close
 from actors.desk import Desk
-from actors.market import Market, Sight
+from actors.market import Market, Sight, Wants
 from actors.pulse import Pulse
 from db import accounts, decisions, history, orders, positions
 from db.once import first_time
@@ -33,8 +34,10 @@ from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
 from domain.known import Known, Unknown
 from domain.orders import opening_order
+from domain.regime import band_of
+from domain.selection import Selection
 from domain.sells import SellProposal, review_sell
-from domain.sizing import Sizing, size
+from domain.sizing import Means, Sizing, Step, size
 from streams.codec import encode
 from streams.names import Stream
 
@@ -80,35 +83,62 @@ class Gate:
     # ------------------------------------------------------------ entries
 
     def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
-        sight = self.markets[account].look(rec.symbol, rec.underlying, self._held_symbols(account))
+        market, rules = self.markets[account], self.rules.of(account, rec.strategy)
+        selection = choose(market, rec, rules.selection)
+        symbol = rec.symbol or (selection.symbol if selection else None)
+        sight = market.look(symbol, rec.underlying, *self._also_wanted(account, symbol, rules))
         with self.desk.begin() as tx:
             if not first_time(tx, self.name, f"{rec.id}@{account}"):
                 return (), None
             accounts.lock(tx, account)
             now = self.desk.clock()
-            proposal = self._proposal(tx, rec, account, sight, now)
+            proposal = self._proposal(tx, rec, account, selection, sight, now)
             self._latch_loss(tx, proposal)
             checks = review(proposal)
             order_id = None
             if all(check.passed for check in checks):
                 order_id, wall = self._approve_within_wall(tx, proposal)
                 checks = (*checks, *wall)
-            self._record(tx, rec, account, checks, _why(proposal.sizing), order_id, now)
+            self._record(tx, rec, account, checks, proposal.sizing, selection, order_id, now)
         return checks, order_id
 
-    def _held_symbols(self, account: AccountName) -> tuple[str, ...]:
+    def _also_wanted(
+        self, account: AccountName, symbol: str | None, rules: EntryRules
+    ) -> tuple[tuple[str, ...], Wants]:
+        """Return what is held, for its marks, and what the configured limits look at beside the contract's price."""
+        shown = [symbol] if symbol and rules.reads_snapshots else []
         with self.desk.engine.connect() as tx:
-            return tuple(p.symbol for p in positions.all_open(tx, account))
+            held = tuple(p.symbol for p in positions.all_open(tx, account))
+            if rules.reads_greeks:
+                shown += [c.symbol for c in accounts.commitments(tx, account)]
+        return held, Wants(shown=tuple(dict.fromkeys(shown)), volatility=rules.regime.symbol if rules.regime else None)
 
     def _proposal(
-        self, tx: Connection, rec: RecommendationIssued, account: AccountName, sight: Sight, now: datetime
+        self,
+        tx: Connection,
+        rec: RecommendationIssued,
+        account: AccountName,
+        selection: Selection | None,
+        sight: Sight,
+        now: datetime,
     ) -> Proposal:
         rules = self.rules.of(account, rec.strategy)
         book = accounts.read_book(tx, account, sight.marks, sight.session, now)
-        instrument = _instrument(rec.symbol)
+        symbol = rec.symbol or (selection.symbol if selection else None)
+        instrument = _instrument(symbol)
         multiplier = 1 if rec.instrument is Kind.STOCK else OPTION_MULTIPLIER
+        power = self._buying_power(tx, rec, account, sight)
+        unset = Unknown("no regime is set", "config")
+        volatility = band_of(rules.regime, sight.volatility, now) if rules.regime else unset
+        means = Means(
+            max_contracts=book.limits.max_contracts_per_order,
+            risk=rules.risk,
+            buying_power_usd=power,
+            volatility=volatility if rules.regime else None,
+        )
         return Proposal(
             rec=rec,
+            selection=selection,
             now=now,
             rules=rules,
             book=book,
@@ -119,10 +149,12 @@ class Gate:
             last_session=sight.last_session,
             quote=sight.quote,
             feed_at=sight.feed_at,
-            buying_power_usd=self._buying_power(tx, rec, account, sight),
+            buying_power_usd=power,
             trading_blocked=sight.trading_blocked,
-            history=_history(tx, rec, account, rules, now),
-            sizing=size(rec, multiplier, ask_of(sight.quote), book.limits.max_contracts_per_order),
+            history=_history(tx, symbol, rec.underlying, account, rules, now),
+            sizing=size(rec, multiplier, ask_of(sight.quote), means),
+            snapshots=sight.snapshots,
+            volatility=volatility,
         )
 
     @staticmethod
@@ -160,9 +192,9 @@ class Gate:
     def _approve(self, tx: Connection, p: Proposal) -> OrderId:
         """Write the order: from here on it counts against its account."""
         ask = p.ask
-        if isinstance(ask, Unknown) or isinstance(p.sizing, Unknown) or p.rec.symbol is None:
-            raise AssertionError(f"{p.rec.id}: approved without a price or a size")
-        order = opening_order(p.book.account, p.rec.recommendation_id, p.rec.symbol, p.sizing.qty, ask.value, p.now)
+        if isinstance(ask, Unknown) or isinstance(p.sizing, Unknown) or p.symbol is None:
+            raise AssertionError(f"{p.rec.id}: approved without a contract, a price or a size")
+        order = opening_order(p.book.account, p.rec.recommendation_id, p.symbol, p.sizing.qty, ask.value, p.now)
         orders.insert(tx, order, p.rec.strategy)
         self.desk.announce(tx, Stream.ENTRIES, approved(order, p.rec.id, self.desk.origin), order.account)
         return order.order_id
@@ -187,15 +219,20 @@ class Gate:
                 closing=any(not row.order.intent.opens for row in live),
             )
             checks = review_sell(proposal)
-            order_id, sizing = None, "not approved"
+            order_id, sizing = None, None
             if held is not None and all(check.passed for check in checks):
-                qty = _sell_qty(rec, held)
-                sizing = f"min(asked, held {held.qty}) = {qty}"
+                sizing = _sell_size(rec, held)
                 order = write_close(
-                    tx, self.desk, held, qty=qty, reason="signal", cause=rec.id, recommendation=rec.recommendation_id
+                    tx,
+                    self.desk,
+                    held,
+                    qty=sizing.qty,
+                    reason="signal",
+                    cause=rec.id,
+                    recommendation=rec.recommendation_id,
                 )
                 order_id = order.order_id if order else None
-            self._record(tx, rec, account, checks, sizing, order_id, now)
+            self._record(tx, rec, account, checks, sizing, None, order_id, now)
         return checks, order_id
 
     # ------------------------------------------------------------ outcome
@@ -206,7 +243,8 @@ class Gate:
         rec: RecommendationIssued,
         account: AccountName,
         checks: tuple[Check, ...],
-        sizing: str,
+        sizing: Sizing | Unknown | None,
+        selection: Selection | None,
         order_id: OrderId | None,
         now: datetime,
     ) -> None:
@@ -215,7 +253,9 @@ class Gate:
             recommendation=rec.recommendation_id,
             account=account,
             checks=checks,
-            sizing=sizing,
+            sizing=_why(sizing),
+            steps=sizing.steps if isinstance(sizing, Sizing) else None,
+            selection=selection,
             order_id=order_id,
             now=now,
             origin=self.desk.origin,
@@ -236,14 +276,14 @@ class Gate:
 
 
 def _history(
-    tx: Connection, rec: RecommendationIssued, account: AccountName, rules: EntryRules, now: datetime
+    tx: Connection, symbol: str | None, underlying: str, account: AccountName, rules: EntryRules, now: datetime
 ) -> Known[History] | Unknown:
     """Return what the account traded before, where a limit looks at it; without one nobody needs to wait for it."""
     if not rules.ask_history:
         return Unknown("no limit asks for it", "config")
-    if rec.symbol is None:
+    if symbol is None:
         return Unknown("no symbol is named", "recommendation")
-    return Known(history.read(tx, account, rec.symbol, rec.underlying, now), now, "orders and positions")
+    return Known(history.read(tx, account, symbol, underlying, now), now, "orders and positions")
 
 
 def _instrument(symbol: str | None) -> Instrument | Unknown:
@@ -253,10 +293,14 @@ def _instrument(symbol: str | None) -> Instrument | Unknown:
         return Unknown(str(e) if symbol else "no symbol is named", "recommendation")
 
 
-def _why(sizing: Sizing | Unknown) -> str:
+def _why(sizing: Sizing | Unknown | None) -> str:
+    if sizing is None:
+        return "not approved"
     return f"unknown: {sizing.reason}" if isinstance(sizing, Unknown) else sizing.why
 
 
-def _sell_qty(rec: RecommendationIssued, held: PositionRow) -> int:
+def _sell_size(rec: RecommendationIssued, held: PositionRow) -> Sizing:
     """A SELL never sells more than is held."""
-    return min(rec.qty or 0, held.qty)
+    asked = rec.qty or 0
+    qty = min(asked, held.qty)
+    return Sizing(qty, asked, (Step("held", qty, f"min(asked, held {held.qty}) = {qty}"),))

@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from brokerage.port import BrokerAccount, Brokerage, BrokerageError
+from domain.checks import clock_text
+from domain.contracts import Candidate, ChainRange, Snapshot
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
 from domain.known import Known, Unknown
@@ -40,6 +42,17 @@ class Sight:
     options_buying_power_usd: Known[Decimal] | Unknown
     trading_blocked: Known[bool] | Unknown
     marks: Mapping[str, Known[Decimal] | Unknown]
+    snapshots: Known[Mapping[str, Snapshot]] | Unknown
+    volatility: Known[Decimal] | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wants:
+    """What some configurations ask for beside the rest: *shown* contracts with volume and Greeks, and the price of
+    *volatility*, a symbol."""
+
+    shown: Sequence[str]
+    volatility: str | None
 
 
 @dataclass(slots=True)
@@ -51,9 +64,10 @@ class Market:
     _calendar: tuple[date, tuple[Session, ...]] | None = field(default=None, init=False)
     _contracts: dict[tuple[date, str], Contract] = field(default_factory=dict, init=False)
 
-    def look(self, symbol: str | None, underlying: str, held: Sequence[str]) -> Sight:
+    def look(self, symbol: str | None, underlying: str, held: Sequence[str], wants: Wants) -> Sight:
         """Ask for all that a decision about *symbol* needs, and for the marks of the *held* symbols."""
-        wanted = dict.fromkeys(s for s in (symbol or "", underlying, *held) if _is_symbol(s))
+        named = (symbol or "", underlying, wants.volatility or "", *held)
+        wanted = dict.fromkeys(s for s in named if _is_symbol(s))
         quotes = self._quotes(list(wanted))
         account = self._ask(self.brokerage.account, "account")
         return Sight(
@@ -66,7 +80,34 @@ class Market:
             options_buying_power_usd=_field(account, lambda a: a.options_buying_power_usd),
             trading_blocked=_field(account, lambda a: a.trading_blocked),
             marks={s: _mark(_quote_of(quotes, s)) for s in held},
+            snapshots=self._snapshots(wants.shown),
+            volatility=_mid(_quote_of(quotes, wants.volatility)),
         )
+
+    def price(self, symbol: str, max_age: timedelta) -> Known[Decimal] | Unknown:
+        """Return the mid of *symbol*'s quote; one that is older than *max_age* or one-sided is no price."""
+        if not _is_symbol(symbol):
+            return Unknown(f"{symbol!r} is no symbol", "symbol")
+        price = _mid(_quote_of(self._quotes([symbol]), symbol))
+        if isinstance(price, Known) and self.clock() - price.at > max_age:
+            return Unknown(f"its quote is of {clock_text(price.at)}", price.source)
+        return price
+
+    def chain(self, asked: ChainRange) -> Known[tuple[Candidate, ...]] | Unknown:
+        """Return the contracts that are listed in a part of a chain, each with what the feed shows of it."""
+        listed = self._ask(lambda: self.brokerage.contracts(asked), "contracts")
+        if isinstance(listed, Unknown) or not listed.value:
+            return listed if isinstance(listed, Unknown) else Known((), listed.at, listed.source)
+        shown = self._ask(lambda: self.brokerage.chain(asked), "chain")
+        if isinstance(shown, Unknown):
+            return shown
+        found = tuple(Candidate(contract=c, snapshot=shown.value.get(c.symbol)) for c in listed.value)
+        return Known(found, shown.at, shown.source)
+
+    def _snapshots(self, symbols: Sequence[str]) -> Known[Mapping[str, Snapshot]] | Unknown:
+        if not symbols:
+            return Unknown("nothing was asked for", "config")
+        return self._ask(lambda: self.brokerage.snapshots(symbols), "snapshots")
 
     def session(self) -> Known[Session] | Unknown:
         """Return the regular session of today (New York), Unknown when there is none or nobody says."""
@@ -175,6 +216,16 @@ def _mark(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
     if bid is None:
         return Unknown("nobody bids", quote.source)
     return Known(bid if ask is None else (bid + ask) / 2, quote.at, quote.source)
+
+
+def _mid(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
+    """The middle of a two-sided quote; one side alone is no price to measure by."""
+    if isinstance(quote, Unknown):
+        return quote
+    bid, ask = quote.value.bid, quote.value.ask
+    if bid is None or ask is None:
+        return Unknown("the quote has one side only", quote.source)
+    return Known((bid + ask) / 2, quote.at, quote.source)
 
 
 def _field(account: Known[BrokerAccount] | Unknown, read: Callable[[BrokerAccount], T]) -> Known[T] | Unknown:

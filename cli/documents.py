@@ -130,7 +130,9 @@ def explain(tx: Connection, recommendation_id: str) -> Document:
     ``items`` is empty and ``recommendation`` null when nobody read such a recommendation.
     """
     rows = views.decisions(tx, recommendation_id)
-    more = [{key: row[key] for key in ("sizing", "order_id", "at", "origin")} for row in rows]
+    more = [
+        {key: row[key] for key in ("sizing", "sizing_steps", "selection", "order_id", "at", "origin")} for row in rows
+    ]
     issued = views.recommendation(tx, recommendation_id)
     found: Document = plain({"recommendation": issued, "items": _with(rows, DECISION, more)})
     return found

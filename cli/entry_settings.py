@@ -7,15 +7,19 @@ Four layers, each on top of the one before it: ``[entries]``, ``[strategies.S.en
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from domain.candidates import SelectionRules
 from domain.events import Action
 from domain.gates import GATES, SWITCHABLE, EntryRules
 from domain.instrument import Kind
+from domain.regime import RegimeRules
+from domain.sizing import RiskRules
 
 
 def _exact(value: Any) -> Any:
@@ -83,6 +87,14 @@ class EntryParameters(Section):
     symbol_cooldown_min: Positive | None = None
     underlying_cooldown_min: Positive | None = None
     max_losses_in_a_row: Positive | None = None
+    min_open_interest: Whole | None = None
+    min_volume: Whole | None = None
+    min_premium: Annotated[Exact, Field(gt=0)] | None = None
+    min_delta: Share | None = None
+    max_delta: Share | None = None
+    max_portfolio_delta: Annotated[Exact, Field(gt=0)] | None = None
+    max_portfolio_vega_usd: Usd | None = None
+    max_portfolio_theta_usd: Usd | None = None
     off: tuple[str, ...] | None = None
 
     @field_validator("permitted")
@@ -133,6 +145,15 @@ class EntrySettings(EntryParameters):
         return frozenset(pair(text) for text in self.permitted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the sections beside the layers say: which contract is chosen, and what cuts a size. None is not set."""
+
+    selection: SelectionRules | None
+    risk: RiskRules | None
+    regime: RegimeRules | None
+
+
 def pair(text: str) -> tuple[Action, Kind]:
     """Return the action and the instrument of ``BUY CALL``; a ValueError names what is no pair that opens."""
     action, _, kind = text.partition(" ")
@@ -142,7 +163,11 @@ def pair(text: str) -> tuple[Action, Kind]:
 
 
 def resolve(
-    base: EntrySettings, layers: tuple[EntryParameters, ...], floors: Mapping[str, Decimal], sectors: Mapping[str, str]
+    base: EntrySettings,
+    layers: tuple[EntryParameters, ...],
+    floors: Mapping[str, Decimal],
+    sectors: Mapping[str, str],
+    choice: Choice,
 ) -> EntryRules:
     """Return the rules that hold where *layers*, the strongest last, stand on top of *base*.
 
@@ -184,6 +209,17 @@ def resolve(
         symbol_cooldown=minutes(found.symbol_cooldown_min),
         underlying_cooldown=minutes(found.underlying_cooldown_min),
         max_losses_in_a_row=found.max_losses_in_a_row,
+        min_open_interest=found.min_open_interest,
+        min_volume=found.min_volume,
+        min_premium=found.min_premium,
+        min_delta=found.min_delta,
+        max_delta=found.max_delta,
+        max_portfolio_delta=found.max_portfolio_delta,
+        max_portfolio_vega_usd=found.max_portfolio_vega_usd,
+        max_portfolio_theta_usd=found.max_portfolio_theta_usd,
+        selection=choice.selection,
+        risk=choice.risk,
+        regime=choice.regime,
         max_silence=timedelta(seconds=found.max_silence_s),
         off=frozenset(found.off or ()),
     )

@@ -161,6 +161,8 @@ class _Feeder:
                 account=account,
                 checks=checks,
                 sizing="recorded",
+                steps=None,
+                selection=None,
                 order_id=order_id,
                 now=fact.at,
                 origin=fact.origin,

@@ -29,8 +29,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cli.choice_settings import RiskSettings, SelectionSettings, VolatilitySettings
 from cli.entry_settings import (
     AccountEntryParameters,
+    Choice,
     EntryParameters,
     EntrySettings,
     Number,
@@ -130,6 +132,8 @@ class AccountSettings(Section):
     max_exposure_usd: Usd
     max_daily_loss_usd: Usd
     max_contracts_per_order: Annotated[Number, Field(ge=1, le=1000)]
+    #: The tier of risk that governs it whatever it can spend; without it the tiers' bounds say which.
+    tier: Name | None = None
     key_id: str = ""
     secret: SecretStr = SecretStr("")
     #: What differs for this account, and for a strategy within it.
@@ -149,6 +153,7 @@ class StrategySettings(Section):
     min_confidence: Share | None = None
     max_hold_min: Positive | None = None
     flatten_before_close_min: Whole | None = None
+    selection: SelectionSettings | None = None
     entries: EntryParameters = EntryParameters()
 
 
@@ -199,10 +204,14 @@ class Settings(BaseSettings):
     exits: ExitsSettings
     #: The tickers of each sector, for the limit on a sector's exposure.
     sectors: dict[Name, tuple[Ticker, ...]] = Field(default_factory=dict)
+    risk: RiskSettings | None = None
+    volatility: VolatilitySettings | None = None
 
     @model_validator(mode="after")
     def _names_mean_something(self) -> Settings:
         sector_of_each(self.sectors)
+        self._tiers_mean_something()
+        self._live_needs_floors()
         for account, settings in self.accounts.items():
             for strategy in settings.strategies:
                 if strategy not in self.strategies:
@@ -238,13 +247,44 @@ class Settings(BaseSettings):
         if strategy is not None:
             layers.insert(0, self.strategies[strategy].entries)
             layers += [mine.strategies[strategy].entries] if strategy in mine.strategies else []
-        return resolve(self.entries, tuple(layers), self.floors(), sector_of_each(self.sectors))
+        return resolve(
+            self.entries, tuple(layers), self.floors(), sector_of_each(self.sectors), self._choice(mine, strategy)
+        )
+
+    def _choice(self, account: AccountSettings, strategy: str | None) -> Choice:
+        selection = None if strategy is None else self.strategies[strategy].selection
+        return Choice(
+            selection=None if selection is None else selection.rules(),
+            risk=None if self.risk is None else self.risk.rules(account.tier),
+            regime=None if self.volatility is None else self.volatility.rules(),
+        )
+
+    def _tiers_mean_something(self) -> None:
+        """Every strategy that may open has its risk in every tier, and every tier that is named is there."""
+        tiers = {tier.name: tier for tier in self.risk.tiers} if self.risk else {}
+        for name, account in self.accounts.items():
+            if account.tier is not None and account.tier not in tiers:
+                raise ValueError(f"accounts.{name}.tier: no tier is called {account.tier!r}")
+        for name, tier in tiers.items():
+            if missing := sorted(set(self.floors()) - set(tier.risk_pct)):
+                raise ValueError(f"risk.tiers.{name}.risk_pct: nothing is said about {', '.join(missing)}")
+            if strange := sorted(set(tier.risk_pct) - set(self.strategies)):
+                raise ValueError(f"risk.tiers.{name}.risk_pct: no strategy is called {', '.join(strange)}")
+
+    def _live_needs_floors(self) -> None:
+        """With real money no contract is chosen without floors of volume and open interest (R43)."""
+        if self.brokerage.mode != "alpaca-live":
+            return
+        for name, strategy in self.strategies.items():
+            chosen = strategy.selection
+            if chosen is not None and not (chosen.min_volume and chosen.min_open_interest):
+                raise ValueError(f"strategies.{name}.selection: live trading needs min_volume and min_open_interest")
 
     def policy_of(self, strategy: str, kind: Kind) -> ExitPolicy:
         """Return how a position of *strategy* in *kind* is left; its version is a hash of its numbers."""
         rules = self.exits.stock if kind is Kind.STOCK else self.exits.option
         times = self.strategies.get(strategy) or self.strategies[ADOPTED]
-        numbers = f"{strategy} {kind} {rules!r} {times.model_dump(exclude={'entries'})!r}"
+        numbers = f"{strategy} {kind} {rules!r} {times.model_dump(exclude={'entries', 'selection'})!r}"
         return ExitPolicy(
             version=hashlib.sha256(numbers.encode()).hexdigest()[:12],
             stop_pct=rules.stop_pct,
@@ -272,8 +312,9 @@ class Settings(BaseSettings):
 
         Processes with keys and processes without have the same.
         """
+        decides = {"accounts", "entries", "strategies", "exits", "sectors", "risk", "volatility"}
         keys = {"accounts": {"__all__": {"key_id", "secret"}}}
-        decisive = self.model_dump_json(include={"accounts", "entries", "strategies", "exits", "sectors"}, exclude=keys)
+        decisive = self.model_dump_json(include=decides, exclude=keys)
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 

@@ -109,7 +109,9 @@ def commitments(tx: Connection, account: AccountName) -> Sequence[Commitment]:
     """Return what each position binds: held, and reserved by its opening order."""
     rows = tx.execute(
         text(
-            "SELECT c.*, EXISTS (SELECT 1 FROM orders o WHERE o.position_id = c.position_id AND NOT o.opening"
+            "SELECT c.*, (SELECT coalesce(sum(greatest(0, coalesce(final_filled_qty, qty) - filled_qty)), 0)::integer"
+            " FROM orders o WHERE o.position_id = c.position_id AND o.opening AND NOT o.external) AS pending_qty,"
+            " EXISTS (SELECT 1 FROM orders o WHERE o.position_id = c.position_id AND NOT o.opening"
             " AND o.ended_at IS NULL) AS closing FROM commitments c WHERE account = :account ORDER BY position_id"
         ),
         {"account": account},
@@ -121,6 +123,7 @@ def commitments(tx: Connection, account: AccountName) -> Sequence[Commitment]:
             underlying=r.underlying,
             kind=Kind(r.kind),
             held_qty=r.held_qty,
+            pending_qty=r.pending_qty,
             usd=r.usd,
             closing=r.closing,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
@@ -12,6 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.checks import Check
 from domain.ids import AccountName, OrderId, RecommendationId
+from domain.selection import Selection
+from domain.sizing import Step
 
 
 class AnotherBody(ValueError):
@@ -43,15 +46,18 @@ def record(
     account: AccountName,
     checks: Sequence[Check],
     sizing: str,
+    steps: Sequence[Step] | None,
+    selection: Selection | None,
     order_id: OrderId | None,
     now: datetime,
     origin: str,
 ) -> None:
     """Write the outcome; there is only one: a second write is refused by the primary key."""
     statement = text(
-        "INSERT INTO decisions (recommendation, account, outcome, checks, sizing, order_id, at, origin)"
-        " VALUES (:recommendation, :account, :outcome, :checks, :sizing, :order_id, :now, :origin)"
-    ).bindparams(bindparam("checks", type_=JSONB))
+        "INSERT INTO decisions (recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id,"
+        " at, origin) VALUES (:recommendation, :account, :outcome, :checks, :sizing, :steps, :selection, :order_id,"
+        " :now, :origin)"
+    ).bindparams(*(bindparam(name, type_=JSONB(none_as_null=True)) for name in ("checks", "steps", "selection")))
     tx.execute(
         statement,
         {
@@ -60,6 +66,8 @@ def record(
             "outcome": "refused" if order_id is None else "approved",
             "checks": [_plain(check) for check in checks],
             "sizing": sizing,
+            "steps": None if steps is None else [asdict(step) for step in steps],
+            "selection": None if selection is None else _as_text(asdict(selection)),
             "order_id": order_id,
             "now": now,
             "origin": origin,
@@ -69,6 +77,15 @@ def record(
 
 def _plain(check: Check) -> dict[str, Any]:
     return asdict(check) | {"age_s": None if check.age_s is None else float(check.age_s)}
+
+
+def _as_text(value: Any) -> Any:
+    """Return *value* as JSON knows it: a Decimal is text, so that it stays the number it is."""
+    if isinstance(value, dict):
+        return {key: _as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(inner) for inner in value]
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def exists(tx: Connection, recommendation: RecommendationId, account: AccountName) -> bool:

@@ -27,7 +27,8 @@ _RECOMMENDATION: Final = text(
 )
 
 _DECISIONS: Final = text(
-    "SELECT recommendation, account, outcome, checks, sizing, order_id, at, origin FROM decisions"
+    "SELECT recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id, at, origin"
+    " FROM decisions"
     " WHERE (CAST(:recommendation AS text) IS NULL OR recommendation = :recommendation)"
     " ORDER BY at, recommendation, account"
 )

@@ -33,13 +33,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """What one position binds: what is held at its entry price and the unfilled rest of its opening order."""
+    """What one position binds: what is held at its entry price and the unfilled rest of its opening order.
+
+    *held_qty* is signed, negative where an adopted position is short; *pending_qty* is what may still fill.
+    """
 
     position_id: PositionId
     symbol: str
     underlying: str
     kind: Kind
     held_qty: int
+    pending_qty: int
     usd: Decimal
     closing: bool
 

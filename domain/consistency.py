@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.account import Limits
+from domain.choice_limits import of_choice
 from domain.entry_limits import CHEAPEST_USD, CLOSES, of_limits
 from domain.exits import ExitPolicy
 from domain.gates import EntryRules, RuleBook
@@ -41,7 +42,7 @@ def _all(
         yield from ((account, text) for text in _of_account(limit))
     for (account, strategy), rules in sorted(book.of_strategy.items()):
         place = f"{account}, {strategy}"
-        yield from ((place, text) for text in of_limits(rules, limits[account]))
+        yield from ((place, text) for text in (*of_limits(rules, limits[account]), *of_choice(rules, limits[account])))
         for kind in sorted({kind for _, kind in rules.permitted}):
             yield from ((f"{place}, {kind}", text) for text in _of_exits(policies.get((strategy, kind)), rules, kind))
 

@@ -18,8 +18,9 @@ from domain.history import History
 from domain.ids import AccountName, FactId, fact_id
 from domain.instrument import Contract, Kind, Option, parse_symbol
 from domain.known import Known
+from domain.regime import Band, RegimeRules
 from domain.session import Session
-from domain.sizing import Sizing
+from domain.sizing import Means, Sizing, Step
 
 #: 12:00 in New York on the day of the over-trading incident.
 NOON = datetime(2026, 2, 3, 17, 0, tzinfo=UTC)
@@ -98,6 +99,17 @@ def some_rules(**over: Any) -> EntryRules:
         "underlying_cooldown": None,
         "max_losses_in_a_row": None,
         "max_silence": timedelta(seconds=15),
+        "selection": None,
+        "risk": None,
+        "regime": None,
+        "min_open_interest": None,
+        "min_volume": None,
+        "min_premium": None,
+        "min_delta": None,
+        "max_delta": None,
+        "max_portfolio_delta": None,
+        "max_portfolio_vega_usd": None,
+        "max_portfolio_theta_usd": None,
         "off": frozenset(),
     }
     return EntryRules(**values | over)
@@ -200,6 +212,17 @@ def some_selection_rules(**over: Any) -> SelectionRules:
     return SelectionRules(**values | over)
 
 
+def some_regime_rules(**over: Any) -> RegimeRules:
+    """Normal below 20, half below 30, a quarter below 40, nothing beyond."""
+    shares = (("normal", 20, "1"), ("elevated", 30, "0.5"), ("high", 40, "0.25"), ("extreme", None, "0"))
+    bands = tuple(
+        Band(name=name, below=None if below is None else Decimal(below), size_ratio=Decimal(ratio))
+        for name, below, ratio in shares
+    )
+    values: dict[str, Any] = {"symbol": "VIXY", "max_age": timedelta(seconds=900), "bands": bands}
+    return RegimeRules(**values | over)
+
+
 def a_book(**over: Any) -> Book:
     values: dict[str, Any] = {
         "account": LARGE,
@@ -227,6 +250,22 @@ def a_history(**over: Any) -> History:
     return History(**values | over)
 
 
+def a_sizing(qty: int) -> Sizing:
+    """As asked, nothing cut."""
+    return Sizing(qty, qty, (Step("asked", qty, f"qty {qty} asked"),))
+
+
+def some_means(**over: Any) -> Means:
+    """A cap of ten contracts, and nothing else that cuts."""
+    values: dict[str, Any] = {
+        "max_contracts": 10,
+        "risk": None,
+        "buying_power_usd": Known(Decimal("100000.00"), NOON, "account"),
+        "volatility": None,
+    }
+    return Means(**values | over)
+
+
 def alive(**silent_s: int) -> dict[str, timedelta]:
     """How long each actor has been silent, in seconds where the test says it."""
     return {actor: timedelta(seconds=silent_s.get(actor, 0)) for actor in NEEDED}
@@ -236,6 +275,7 @@ def a_proposal(**over: Any) -> Proposal:
     """A proposal that every gate passes: 1 contract at 7.20."""
     values: dict[str, Any] = {
         "rec": a_recommendation(),
+        "selection": None,
         "now": NOON,
         "rules": some_rules(),
         "book": a_book(),
@@ -249,7 +289,9 @@ def a_proposal(**over: Any) -> Proposal:
         "buying_power_usd": Known(Decimal("100000.00"), NOON, "account"),
         "trading_blocked": Known(False, NOON, "account"),
         "history": Known(a_history(), NOON, "orders and positions"),
-        "sizing": Sizing(1, 1, "qty 1 asked"),
+        "sizing": a_sizing(1),
+        "snapshots": Known({PUT: a_snapshot()}, NOON, "snapshots"),
+        "volatility": Known(some_regime_rules().bands[0], NOON, "quotes"),
     }
     return Proposal(**values | over)
 

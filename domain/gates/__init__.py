@@ -47,6 +47,18 @@ from domain.gates.history import (
     trades_of_the_day_are_within_limit,
     underlying_has_cooled_down,
 )
+from domain.gates.liquidity import (
+    delta_is_within_range,
+    open_interest_is_enough,
+    premium_is_enough,
+    volume_is_enough,
+)
+from domain.gates.market import (
+    portfolio_delta_is_within_limit,
+    portfolio_theta_is_within_limit,
+    portfolio_vega_is_within_limit,
+    volatility_is_bearable,
+)
 from domain.gates.permission import (
     action_is_permitted,
     confidence_is_enough,
@@ -95,6 +107,11 @@ GATES: Final[tuple[Gate, ...]] = (
     quote_is_uncrossed,
     prices_are_on_the_tick_grid,
     spread_is_within_limit,
+    open_interest_is_enough,
+    volume_is_enough,
+    premium_is_enough,
+    delta_is_within_range,
+    volatility_is_bearable,
     quantity_is_at_least_one,
     contracts_are_within_cap,
     symbol_is_not_held,
@@ -112,6 +129,9 @@ GATES: Final[tuple[Gate, ...]] = (
     symbol_has_cooled_down,
     underlying_has_cooled_down,
     losses_in_a_row_are_within_limit,
+    portfolio_delta_is_within_limit,
+    portfolio_vega_is_within_limit,
+    portfolio_theta_is_within_limit,
     daily_loss_is_within_limit,
 )
 

@@ -11,7 +11,7 @@ from domain.instrument import Kind
 
 def symbol_is_not_held(p: Proposal) -> Check:
     """One position a symbol, held or pending, so that a close can never be ambiguous."""
-    same = next((c for c in p.book.commitments if c.symbol == p.rec.symbol), None)
+    same = next((c for c in p.book.commitments if c.symbol == p.symbol), None)
     observed = "not held" if same is None else f"position {same.position_id}"
     return check(symbol_is_not_held, same is None, observed, "not held", "book")
 

@@ -14,8 +14,10 @@ from domain.money import plain
 
 
 def symbol_is_named(p: Proposal) -> Check:
-    """The recommendation names its contract: there is no contract selection yet."""
-    return check(symbol_is_named, p.rec.symbol is not None, p.rec.symbol or "none", "a symbol")
+    """The recommendation names its contract, or its strategy's contract selection found one."""
+    if p.selection is None or p.rec.symbol is not None:
+        return check(symbol_is_named, p.rec.symbol is not None, p.rec.symbol or "none", "a symbol")
+    return check(symbol_is_named, p.symbol is not None, p.selection.why, "a symbol", "selection")
 
 
 def type_matches_symbol(p: Proposal) -> Check:
@@ -31,12 +33,12 @@ def contract_is_tradable(p: Proposal) -> Check:
     """The brokerage lists the symbol as what it says (type, strike, expiration), lets it trade, and counts as we do."""
     if isinstance(p.instrument, Unknown):
         return unknown(contract_is_tradable, p.instrument, "tradable")
-    allowed = f"{p.rec.symbol} tradable, {_words(p.instrument)}"
+    allowed = f"{p.symbol} tradable, {_words(p.instrument)}"
     if isinstance(p.contract, Unknown):
         return unknown(contract_is_tradable, p.contract, allowed)
     listed = p.contract.value
     observed = f"{listed.symbol} {'tradable' if listed.tradable else 'not tradable'}, {_words(listed)}"
-    same = (listed.symbol, *_terms(listed)) == (p.rec.symbol, *_terms(p.instrument))
+    same = (listed.symbol, *_terms(listed)) == (p.symbol, *_terms(p.instrument))
     code = Code.UNTRADABLE if same else Code.MISMATCH
     return judged(contract_is_tradable, p, p.contract, same and listed.tradable, observed, allowed, code)
 

@@ -9,12 +9,15 @@ from decimal import Decimal
 
 from domain.account import Book
 from domain.checks import Check
+from domain.contracts import Snapshot
 from domain.events import Quote, RecommendationIssued
 from domain.gates.rules import EntryRules
 from domain.history import History
 from domain.instrument import Contract, Instrument
 from domain.known import Known, Unknown
 from domain.money import usd
+from domain.regime import Band
+from domain.selection import Selection
 from domain.session import Session
 from domain.sizing import Sizing
 
@@ -24,6 +27,7 @@ class Proposal:
     """Everything a decision looks at, read before it is made. An input that is missing is Unknown."""
 
     rec: RecommendationIssued
+    selection: Selection | None
     now: datetime
     rules: EntryRules
     book: Book
@@ -38,6 +42,13 @@ class Proposal:
     trading_blocked: Known[bool] | Unknown
     history: Known[History] | Unknown
     sizing: Sizing | Unknown
+    snapshots: Known[Mapping[str, Snapshot]] | Unknown
+    volatility: Known[Band] | Unknown
+
+    @property
+    def symbol(self) -> str | None:
+        """The contract that is named, or else the one that was chosen."""
+        return self.rec.symbol or (self.selection.symbol if self.selection else None)
 
     @property
     def ask(self) -> Known[Decimal] | Unknown:

@@ -11,9 +11,12 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Final
 
+from domain.candidates import SelectionRules
 from domain.events import Action
 from domain.ids import AccountName
 from domain.instrument import Kind
+from domain.regime import RegimeRules
+from domain.sizing import RiskRules
 
 #: Gates that a configuration may switch off. Every other gate always looks, whatever a file says.
 SWITCHABLE: Final = frozenset(
@@ -40,6 +43,14 @@ SWITCHABLE: Final = frozenset(
         "symbol_has_cooled_down",
         "underlying_has_cooled_down",
         "losses_in_a_row_are_within_limit",
+        "open_interest_is_enough",
+        "volume_is_enough",
+        "premium_is_enough",
+        "delta_is_within_range",
+        "volatility_is_bearable",
+        "portfolio_delta_is_within_limit",
+        "portfolio_vega_is_within_limit",
+        "portfolio_theta_is_within_limit",
     }
 )
 
@@ -81,6 +92,17 @@ class EntryRules:
     symbol_cooldown: timedelta | None
     underlying_cooldown: timedelta | None
     max_losses_in_a_row: int | None
+    min_open_interest: int | None
+    min_volume: int | None
+    min_premium: Decimal | None
+    min_delta: Decimal | None
+    max_delta: Decimal | None
+    max_portfolio_delta: Decimal | None
+    max_portfolio_vega_usd: Decimal | None
+    max_portfolio_theta_usd: Decimal | None
+    selection: SelectionRules | None
+    risk: RiskRules | None
+    regime: RegimeRules | None
     max_silence: timedelta
     off: frozenset[str]
 
@@ -94,6 +116,16 @@ class EntryRules:
                 *(self.symbol_cooldown, self.underlying_cooldown, self.max_losses_in_a_row),
             )
         )
+
+    @property
+    def reads_greeks(self) -> bool:
+        """Does a limit look at the Greeks of what is held?"""
+        return (self.max_portfolio_delta, self.max_portfolio_vega_usd, self.max_portfolio_theta_usd) != (None,) * 3
+
+    @property
+    def reads_snapshots(self) -> bool:
+        """Does a limit look at more of a contract than its listing and its quote?"""
+        return self.reads_greeks or (self.min_volume, self.min_delta, self.max_delta) != (None,) * 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

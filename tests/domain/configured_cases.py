@@ -11,6 +11,7 @@ from domain.gates import EntryRules, Proposal
 from domain.instrument import Kind, parse_symbol
 from domain.known import Unknown
 from tests.domain.gate_cases import INSTANT, SECOND, Case, a_commitment, known
+from tests.domain.gate_cases_market import MARKET_LIMITS, MARKET_READS, counted
 from tests.factories import (
     CALL,
     NOON,
@@ -50,6 +51,7 @@ STRICT: Final[dict[str, Any]] = {
     "symbol_cooldown": 30 * MINUTE,
     "underlying_cooldown": 15 * MINUTE,
     "max_losses_in_a_row": 3,
+    **MARKET_LIMITS,
 }
 
 
@@ -59,7 +61,7 @@ def strict_rules(**over: Any) -> EntryRules:
 
 def a_strict_proposal(**over: Any) -> Proposal:
     """The happy proposal before rules that look at everything: it passes every gate."""
-    return a_proposal(**{"rules": strict_rules(), "rec": _signal(NOON)} | over)
+    return a_proposal(**{"rules": strict_rules(), "rec": _signal(NOON), "contract": counted()} | over)
 
 
 def _signal(features_at: object, **over: Any) -> Any:
@@ -335,7 +337,7 @@ CASES: Final = tuple(
 
 _COST: Final = frozenset({"quote", "sizing", "instrument"})
 #: Which inputs that may be Unknown each gate reads as soon as its limit is set.
-READS: Final[dict[str, frozenset[str]]] = {
+READS: Final[dict[str, frozenset[str]]] = MARKET_READS | {
     "symbol_is_allowed": frozenset({"instrument"}),
     "symbol_is_not_denied": frozenset({"instrument"}),
     "opening_minutes_are_over": frozenset({"session"}),

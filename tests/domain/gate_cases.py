@@ -15,7 +15,7 @@ from domain.ids import PositionId
 from domain.instrument import Contract, Kind, parse_symbol
 from domain.known import Known
 from domain.session import Session
-from domain.sizing import Sizing
+from tests.domain.gate_cases_market import MARKET_TABLE
 from tests.factories import (
     CALL,
     NOON,
@@ -26,6 +26,7 @@ from tests.factories import (
     a_proposal,
     a_quote,
     a_recommendation,
+    a_sizing,
     alive,
     some_limits,
     some_rules,
@@ -60,6 +61,7 @@ def a_commitment(**over: Any) -> Commitment:
         "underlying": "MSFT",
         "kind": Kind.CALL,
         "held_qty": 1,
+        "pending_qty": 0,
         "usd": Decimal("1000.00"),
         "closing": False,
     }
@@ -79,7 +81,7 @@ def _quoted(bid: str | None, ask: str | None, **over: Any) -> Proposal:
 
 
 def _sized(qty: int, **over: Any) -> Proposal:
-    return a_proposal(sizing=Sizing(qty, qty, f"{qty} asked"), **over)
+    return a_proposal(sizing=a_sizing(qty), **over)
 
 
 def _stock(**over: Any) -> Proposal:
@@ -270,7 +272,7 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
         ("+9 of 10", _sized(9), "9"),
         ("+10 of 10", _sized(10), "10"),
         ("-11 of 10", _sized(11), "11"),
-        ("+11 shares", _stock(sizing=Sizing(11, 11, "asked")), "11"),
+        ("+11 shares", _stock(sizing=a_sizing(11)), "11"),
     ),
     "symbol_is_not_held": (
         ("+another contract", _book(commitments=(a_commitment(symbol=CALL),)), "not held"),
@@ -325,7 +327,7 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
 
 CASES: Final = tuple(
     Case(gate, title[1:], title.startswith("+"), proposal, said)
-    for gate, rows in _TABLE.items()
+    for gate, rows in (_TABLE | MARKET_TABLE).items()
     for title, proposal, said in rows
 )
 

@@ -39,6 +39,7 @@ from tests.factories import (
     a_quote,
     a_recommendation,
     some_limits,
+    some_means,
     some_rules,
 )
 
@@ -215,7 +216,8 @@ class Trap:
         raise RuntimeError(f"{name} is broken")
 
 
-ALL_INPUTS = [f.name for f in fields(Proposal)]
+#: A selection is looked at only where no symbol is named: see test_gates_of_the_market.
+ALL_INPUTS = [f.name for f in fields(Proposal) if f.name != "selection"]
 
 
 @pytest.mark.parametrize("name", ALL_INPUTS)
@@ -230,6 +232,10 @@ def test_a_gate_that_raises_refuses(name: str):
     assert {Code.BROKEN} == {check.code for check in looked}
 
 
+#: What the properties of a proposal are made of, where a symbol is named.
+DERIVED: dict[str, set[str]] = {"ask": {"quote"}, "cost_usd": {"quote", "sizing", "instrument"}, "symbol": set()}
+
+
 class Spied:
     """Hands on the inputs of *p* and remembers which were looked at."""
 
@@ -237,14 +243,14 @@ class Spied:
         self._p, self.seen = p, set[str]()
 
     def __getattr__(self, name: str) -> Any:
-        self.seen |= {"ask": {"quote"}, "cost_usd": {"quote", "sizing", "instrument"}}.get(name, {name})
+        self.seen |= DERIVED.get(name, {name})
         return getattr(self._p, name)
 
 
 def looked_at(gate: Gate) -> set[str]:
     spied: Any = Spied(a_strict_proposal())
     assert gate(spied).passed
-    return spied.seen - {"rec", "now"}
+    return spied.seen - {"rec", "now", "selection"}
 
 
 BAD: dict[str, Callable[[str], object]] = {
@@ -290,9 +296,11 @@ def test_a_broken_book_is_refused(field: str):
 
 #: Whatever stands there that is not false is true, and asks for more.
 SWITCHES = {"refuse_opposite_direction", "require_tick_grid", "refuse_half_days"}
+#: Read before the gates: what they make of a proposal is what the gates see.
+BEFORE = {"selection", "risk", "regime"}
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(EntryRules) if f.name not in SWITCHES])
+@pytest.mark.parametrize("field", [f.name for f in fields(EntryRules) if f.name not in SWITCHES | BEFORE])
 def test_broken_rules_are_refused(field: str):
     """A rule that cannot be read is no permission."""
     last = known(SESSION) if field == "no_entry_before_last_close" else known(None)
@@ -442,7 +450,8 @@ def proposals(draw: st.DrawFn) -> Proposal:
     quote = draw(sound_quotes if plausible else st.just(NOBODY) | wild_quotes)
     power = draw(dollars(least, "9000").map(known) | (st.nothing() if plausible else st.just(NOBODY)))
     instrument = parse_symbol(str(rec.symbol))
-    sizing = size(rec, instrument.multiplier, ask_of(quote), limits.max_contracts_per_order)
+    means = some_means(max_contracts=limits.max_contracts_per_order)
+    sizing = size(rec, instrument.multiplier, ask_of(quote), means)
     return a_proposal(rec=rec, book=book, quote=quote, instrument=instrument, sizing=sizing, buying_power_usd=power)
 
 

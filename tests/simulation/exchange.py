@@ -25,9 +25,10 @@ from brokerage.port import (
     OrderRequest,
     OutcomeUnknown,
 )
+from domain.contracts import ChainRange, Greeks, Snapshot
 from domain.events import Fact, FillSource, Intent, OrderAccepted, OrderCanceled, OrderFilled, OrderType, Quote, Side
 from domain.ids import AccountName, fact_id
-from domain.instrument import Contract
+from domain.instrument import Contract, Option, parse_symbol
 from domain.session import Session
 from tests.factories import SESSION, a_contract
 
@@ -81,6 +82,21 @@ class Exchange:
     def quote(self, symbol: str) -> Quote:
         bid, ask = self.prices[symbol]
         return Quote(symbol=symbol, bid=bid, ask=ask, bid_size=10, ask_size=10, at=self.clock())
+
+    def contracts(self, asked: ChainRange) -> Sequence[Contract]:
+        return [a_contract(s) for s in sorted(self.prices) if _stands_in(s, asked)]
+
+    def chain(self, asked: ChainRange) -> Mapping[str, Snapshot]:
+        return self.snapshots([s for s in self.prices if _stands_in(s, asked)])
+
+    def snapshots(self, symbols: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Quotes, and nothing else that could be known."""
+        nothing = Greeks(delta=None, gamma=None, theta=None, vega=None)
+        return {
+            s: Snapshot(symbol=s, quote=self.quote(s), volume=None, volume_on=None, greeks=nothing)
+            for s in symbols
+            if s in self.prices
+        }
 
     def submit(self, order: OrderRequest) -> BrokerOrder:
         self.seam("before submit")
@@ -279,3 +295,13 @@ class Exchange:
             source=FillSource.ACTIVITY if from_rest else FillSource.STREAM,
             read_at=self.clock(),
         )
+
+
+def _stands_in(symbol: str, asked: ChainRange) -> bool:
+    named = parse_symbol(symbol)
+    return (
+        isinstance(named, Option)
+        and (named.underlying, named.kind) == (asked.underlying, asked.kind)
+        and asked.first <= named.expiration <= asked.last
+        and asked.lowest <= named.strike <= asked.highest
+    )

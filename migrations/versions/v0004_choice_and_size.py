@@ -1,0 +1,12 @@
+"""How a size came about, and which contract was chosen where none was named."""
+
+from __future__ import annotations
+
+from migrations.sql import run_beside
+
+revision = "0004"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    run_beside(__file__)
