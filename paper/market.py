@@ -5,10 +5,11 @@ Prices stay text until somebody asks: a day has thousands of quotes and few of t
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile
+from typing import Self
 
 from paper.tape import QuoteRow, TradeRow
 from paper.times import new_york_day
@@ -48,12 +49,46 @@ class Trade:
         return Decimal(self.price_text)
 
 
+@dataclass(frozen=True, slots=True)
+class DayBar:
+    """What was traded of an instrument on *day* (New York), from its trades; each of them is a minute's."""
+
+    day: date
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int
+    count: int
+    paid: Decimal
+
+    @classmethod
+    def of(cls, trade: Trade, day: date) -> Self:
+        """The bar of the day's first trade."""
+        price, size = trade.price, int(trade.size)
+        return cls(day, price, price, price, price, size, 1, price * size)
+
+    def after(self, trade: Trade) -> Self:
+        """The bar with one more trade of its day."""
+        price, size = trade.price, int(trade.size)
+        return replace(
+            self,
+            high=max(self.high, price),
+            low=min(self.low, price),
+            close=price,
+            volume=self.volume + size,
+            count=self.count + 1,
+            paid=self.paid + price * size,
+        )
+
+
 class Market:
     """The state of all instruments; it only ever moves forward."""
 
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
         self.trades: dict[str, Trade] = {}
+        self.day_bars: dict[str, DayBar] = {}
         self.closing_marks: dict[str, Decimal] = {}
         self.closing_day: date | None = None
         #: What each session's stocks closed at, by its day: what its options are settled by.
@@ -72,7 +107,12 @@ class Market:
         shown = [Trade(*row, at) for row in rows]
         for trade in shown:
             self.trades[trade.symbol] = trade
+            self._count(trade)
         return shown
+
+    def _count(self, trade: Trade) -> None:
+        day, bar = new_york_day(trade.at), self.day_bars.get(trade.symbol)
+        self.day_bars[trade.symbol] = bar.after(trade) if bar and bar.day == day else DayBar.of(trade, day)
 
     def remember_mid(self, symbol: str) -> None:
         """Keep the mid price of a symbol's last quote for its bars, when the quote is two-sided."""

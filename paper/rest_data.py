@@ -163,7 +163,12 @@ class DataApi:
         return wire_data.timed(wire_data.option_trade(trade), trade.at) if trade else None
 
     def _option_snapshot(self, symbol: str) -> JSON | None:
-        parts = {"latestQuote": self._option_quote(symbol), "latestTrade": self._option_trade(symbol)}
+        bar = self._world.market.day_bars.get(symbol)
+        parts = {
+            "latestQuote": self._option_quote(symbol),
+            "latestTrade": self._option_trade(symbol),
+            "dailyBar": wire_data.day_bar(bar) if bar else None,
+        }
         return {name: part for name, part in parts.items() if part is not None} or None
 
 

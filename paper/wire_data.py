@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from paper import times
-from paper.market import Quote, Trade
+from paper.market import DayBar, Quote, Trade
 
 JSON = dict[str, Any]
 
@@ -46,6 +46,20 @@ def stock_trade(trade: Trade) -> JSON:
 def option_trade(trade: Trade) -> JSON:
     """A contract's trade without its time."""
     return {"x": "A", "p": _float(trade.price_text), "s": int(trade.size), "c": "I"}
+
+
+def day_bar(bar: DayBar) -> JSON:
+    """What was traded of a contract in a day; it begins at midnight in New York, as Alpaca's does."""
+    return {
+        "t": times.nanos(times.at_new_york(bar.day, datetime.min.time())),
+        "o": float(bar.open),
+        "h": float(bar.high),
+        "l": float(bar.low),
+        "c": float(bar.close),
+        "v": bar.volume,
+        "n": bar.count,
+        "vw": float(round(bar.paid / bar.volume, 6)) if bar.volume else float(bar.close),
+    }
 
 
 def timed(body: JSON, at: datetime) -> JSON:

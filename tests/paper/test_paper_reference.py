@@ -1,6 +1,7 @@
 """Clock, calendar, assets, contracts and market data over REST, keys and limits of both APIs."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,31 @@ def test_trades_and_snapshots_appear_when_they_happen(paper):
     assert {"trades": {}} == before
     assert {CALL} == set(snapshots["snapshots"])
     assert (1.25, 7) == tuple(snapshots["snapshots"][CALL]["latestTrade"][key] for key in ("p", "s"))
+
+
+def test_a_contracts_day_is_counted_from_its_trades(a_paper, tmp_path):
+    """The bar of the day holds all trades so far, the latest trade only the last; without any there is no bar."""
+    trades = [("14:31:10", CALL, "1.25", "7"), ("14:31:20", CALL, "1.30", "500"), ("14:31:30", CALL, "1.10", "1")]
+    paper = a_paper(write_day(tmp_path / "traded", trades=trades))
+
+    def snapshot() -> dict[str, Any]:
+        return paper.get("/v1beta1/options/snapshots", symbols=CALL)["snapshots"][CALL]
+
+    paper.to("14:31:05")
+    assert "dailyBar" not in snapshot()
+    paper.to("14:32:00")
+
+    assert 1 == snapshot()["latestTrade"]["s"]
+    assert {
+        "t": "2026-02-03T05:00:00.000000000Z",
+        "o": 1.25,
+        "h": 1.3,
+        "l": 1.1,
+        "c": 1.1,
+        "v": 508,
+        "n": 3,
+        "vw": 1.298917,
+    } == (snapshot()["dailyBar"])
 
 
 def test_the_chain_lists_contracts_that_have_shown_a_price(paper):
