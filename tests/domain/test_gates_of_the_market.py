@@ -1,4 +1,4 @@
-"""The gates about liquidity, volatility and Greeks, with their limits set and unset, and the symbol that they look at."""
+"""The gates about liquidity, volatility and Greeks, with their limits set and unset, and the symbol they look at."""
 
 from __future__ import annotations
 

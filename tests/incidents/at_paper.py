@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,11 +36,13 @@ MARGIN = AccountName("margin")
 class AtPaper:
     """Two accounts; nothing moves unless the test says so. *approved* collects what the executor is to send."""
 
-    def __init__(self, engine: Engine, paper: Paper) -> None:
-        self.engine, self.paper = engine, paper
+    def __init__(
+        self, engine: Engine, paper: Paper, accounts_of: Sequence[AccountName] = (LARGE, MARGIN), **rules: Any
+    ) -> None:
+        self.engine, self.paper, self.rules = engine, paper, some_rules(**rules)
         self.approved: list[OrderApproved] = []
         self.fills: list[Fact] = []
-        self.brokerages = {name: self._brokerage(name) for name in (LARGE, MARGIN)}
+        self.brokerages = {name: self._brokerage(name) for name in accounts_of}
         with engine.begin() as tx:
             for name in self.brokerages:
                 accounts.configure(tx, name, some_limits(), self.now())
@@ -61,7 +64,8 @@ class AtPaper:
         ports: Any = self.brokerages
         ttl = timedelta(seconds=60)
         markets = {n: Market(p, self.now) for n, p in ports.items()}
-        self.gate = Gate(self.desk, markets, a_rule_book(accounts=tuple(self.brokerages)), of_recorded_day(self.desk))
+        book = a_rule_book(self.rules, accounts=tuple(self.brokerages))
+        self.gate = Gate(self.desk, markets, book, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
         self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())
