@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.cells import UNKNOWN, age, pct, price, short, table, usd, used, when, word
+from cli.render_choice import choice
 from cli.render_report import left_by, render_report
 
 Document = dict[str, Any]
@@ -129,7 +130,7 @@ def _seconds(milliseconds: float | None) -> float | None:
 def explain(document: Document) -> Group:
     if not document["items"]:
         return Group(Text("no decision: nobody has read such a recommendation"))
-    return Group(*(_decision(row) for row in document["items"]))
+    return Group(*(part for row in document["items"] for part in (_decision(row), *choice(row))))
 
 
 def _decision(row: Mapping[str, Any]) -> Table:
