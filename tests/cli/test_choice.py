@@ -12,7 +12,7 @@ from domain.events import Action
 from domain.instrument import Kind
 from tests.cli.conftest import Answer
 from tests.cli.house import AAA, House
-from tests.factories import some_rules, some_selection_rules
+from tests.factories import a_rule_book, some_rules, some_selection_rules
 
 Gapless = Callable[..., Answer]
 
@@ -21,7 +21,7 @@ Gapless = Callable[..., Answer]
 def chosen(house: House) -> House:
     """A call on AAA at 100, chosen from a chain of two: one has no bid, and twenty were asked for."""
     rules = some_rules(selection=some_selection_rules(max_days=30))
-    house.gate = replace(house.gate, rules=rules)
+    house.gate = replace(house.gate, rules=a_rule_book(rules))
     house.prices |= {"AAA": (Decimal("99.90"), Decimal("100.10")), "AAA260220C00101000": (None, Decimal("9.00"))}
     house.recommend(symbol=None, underlying="AAA", instrument=Kind.CALL, qty=20)
     return house

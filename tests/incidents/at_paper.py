@@ -26,7 +26,7 @@ from domain.account import TradingState
 from domain.events import Fact, OrderApproved
 from domain.ids import AccountName
 from streams.codec import decode
-from tests.factories import LARGE, a_policy, a_quote, a_recommendation, a_rule_book, some_limits, ticked
+from tests.factories import LARGE, a_policy, a_quote, a_recommendation, a_rule_book, some_limits, some_rules, ticked
 from tests.paper.days import CALL, DAY
 from tests.paper.kit import Paper
 
