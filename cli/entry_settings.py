@@ -87,6 +87,7 @@ class EntryParameters(Section):
     symbol_cooldown_min: Positive | None = None
     underlying_cooldown_min: Positive | None = None
     max_losses_in_a_row: Positive | None = None
+    require_class_ticks: bool | None = None
     min_open_interest: Whole | None = None
     min_volume: Whole | None = None
     min_premium: Annotated[Exact, Field(gt=0)] | None = None
@@ -209,6 +210,7 @@ def resolve(
         symbol_cooldown=minutes(found.symbol_cooldown_min),
         underlying_cooldown=minutes(found.underlying_cooldown_min),
         max_losses_in_a_row=found.max_losses_in_a_row,
+        require_class_ticks=bool(found.require_class_ticks),
         min_open_interest=found.min_open_interest,
         min_volume=found.min_volume,
         min_premium=found.min_premium,

@@ -102,6 +102,7 @@ def some_rules(**over: Any) -> EntryRules:
         "selection": None,
         "risk": None,
         "regime": None,
+        "require_class_ticks": False,
         "min_open_interest": None,
         "min_volume": None,
         "min_premium": None,

@@ -50,6 +50,7 @@ from domain.gates.history import (
 from domain.gates.liquidity import (
     delta_is_within_range,
     open_interest_is_enough,
+    order_price_is_on_the_class_tick,
     premium_is_enough,
     volume_is_enough,
 )
@@ -107,6 +108,7 @@ GATES: Final[tuple[Gate, ...]] = (
     quote_is_uncrossed,
     prices_are_on_the_tick_grid,
     spread_is_within_limit,
+    order_price_is_on_the_class_tick,
     open_interest_is_enough,
     volume_is_enough,
     premium_is_enough,

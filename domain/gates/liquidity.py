@@ -1,4 +1,4 @@
-"""Is the contract one that others trade: floors of open interest, volume, premium and delta. A stock has none of them.
+"""Is the contract one that others trade: floors of open interest, volume, premium and delta, and its grid.
 
 A floor that is not configured looks at nothing; one that is refuses what the feed does not say (R44).
 """
@@ -13,6 +13,7 @@ from domain.gates.proposal import Gate, Proposal
 from domain.gates.verdict import judged, not_looked_at, unknown
 from domain.instrument import Kind
 from domain.known import Known, Unknown
+from domain.ticks import is_on, option_tick, stock_tick
 
 
 def open_interest_is_enough(p: Proposal) -> Check:
@@ -77,6 +78,30 @@ def delta_is_within_range(p: Proposal) -> Check:
         return unknown(delta_is_within_range, Unknown("no delta", shown.source), allowed)
     passed = (low is None or abs(delta) >= low) and (high is None or abs(delta) <= high)
     return judged(delta_is_within_range, p, shown, passed, delta, allowed)
+
+
+def order_price_is_on_the_class_tick(p: Proposal) -> Check:
+    """Where it is required: the ask, our limit price, stands on the grid of the contract's class (R47)."""
+    if not p.rules.require_class_ticks:
+        return not_looked_at(order_price_is_on_the_class_tick)
+    if isinstance(p.ask, Unknown):
+        return unknown(order_price_is_on_the_class_tick, p.ask, "a price on the grid")
+    price = p.ask.value
+    tick = _tick(p, price)
+    if isinstance(tick, Unknown):
+        return unknown(order_price_is_on_the_class_tick, tick, "a price on the grid")
+    allowed = f"a multiple of {tick}"
+    return judged(order_price_is_on_the_class_tick, p, p.ask, is_on(price, tick), price, allowed)
+
+
+def _tick(p: Proposal, price: Decimal) -> Decimal | Unknown:
+    if p.rec.instrument is Kind.STOCK:
+        return stock_tick(price)
+    if isinstance(p.contract, Unknown):
+        return p.contract
+    if p.contract.value.penny is None:
+        return Unknown("nobody says whether its class is in the penny programme", p.contract.source)
+    return option_tick(price, p.rec.underlying, p.contract.value.penny)
 
 
 def shown_of(p: Proposal, symbol: str | None) -> Known[Snapshot] | Unknown:

@@ -43,6 +43,7 @@ SWITCHABLE: Final = frozenset(
         "symbol_has_cooled_down",
         "underlying_has_cooled_down",
         "losses_in_a_row_are_within_limit",
+        "order_price_is_on_the_class_tick",
         "open_interest_is_enough",
         "volume_is_enough",
         "premium_is_enough",
@@ -92,6 +93,7 @@ class EntryRules:
     symbol_cooldown: timedelta | None
     underlying_cooldown: timedelta | None
     max_losses_in_a_row: int | None
+    require_class_ticks: bool
     min_open_interest: int | None
     min_volume: int | None
     min_premium: Decimal | None

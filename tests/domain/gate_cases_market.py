@@ -37,6 +37,7 @@ NOBODY: Final = Unknown("nobody answered", "the test")
 #: Every limit of this table, each wide enough for the happy proposal.
 MARKET_LIMITS: Final[dict[str, Any]] = {
     "regime": some_regime_rules(),
+    "require_class_ticks": True,
     "min_open_interest": 100,
     "min_volume": 500,
     "min_premium": Decimal("1.00"),
@@ -54,7 +55,8 @@ def strict_rules(**over: Any) -> EntryRules:
 
 def counted(symbol: str = PUT) -> Known[Contract]:
     """A listed contract with a thousand open."""
-    return Known(a_contract(symbol, open_interest=1000, open_interest_on=YESTERDAY), NOON, "contracts")
+    listed = a_contract(symbol, open_interest=1000, open_interest_on=YESTERDAY, penny=True)
+    return Known(listed, NOON, "contracts")
 
 
 def strict(**over: Any) -> Proposal:
@@ -69,6 +71,13 @@ def _open(number: int | None) -> Proposal:
 
 def _shown(**over: Any) -> Proposal:
     return strict(snapshots=Known({PUT: a_snapshot(**over)}, NOON, "snapshots"))
+
+
+def _asked(ask: str | None, penny: bool | None = True, **over: Any) -> Proposal:
+    listed = a_contract(open_interest=1000, open_interest_on=YESTERDAY, penny=penny)
+    quote = a_quote(bid="0.01", ask=ask)
+    contract = Known(listed, NOON, "contracts")
+    return strict(**{"contract": contract, "quote": Known(quote, NOON, "quotes")} | over)
 
 
 def _quoted(bid: str | None, ask: str | None) -> Proposal:
@@ -140,6 +149,23 @@ def _greek_cases(greek: str, unit: str) -> tuple[tuple[str, Proposal, str], ...]
 
 
 MARKET_TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
+    "order_price_is_on_the_class_tick": (
+        ("+a cent under $3", _asked("2.99"), "2.99"),
+        ("-half a cent under $3", _asked("2.995"), "2.995"),
+        ("+five cents from $3", _asked("3.05"), "3.05"),
+        ("-a cent from $3", _asked("3.01"), "3.01"),
+        ("+five cents under $3, no penny class", _asked("2.95", penny=False), "2.95"),
+        ("-a cent under $3, no penny class", _asked("2.99", penny=False), "2.99"),
+        ("+ten cents from $3, no penny class", _asked("3.10", penny=False), "3.10"),
+        ("-five cents from $3, no penny class", _asked("3.05", penny=False), "3.05"),
+        ("+a cent whatever it costs", _asked("3.01", rec=a_recommendation(underlying="SPY")), "3.01"),
+        ("-a class that nobody knows", _asked("2.95", penny=None), "unknown: nobody says whether"),
+        ("-nobody offers it", _asked(None), "unknown: nobody offers it"),
+        ("+a stock in cents", _stock(quote=Known(a_quote("MSFT", "1.00", "1.01"), NOON, "quotes")), "1.01"),
+        ("-a stock in less", _stock(quote=Known(a_quote("MSFT", "1.00", "1.001"), NOON, "quotes")), "1.001"),
+        ("+under a dollar", _stock(quote=Known(a_quote("MSFT", "0.99", "0.9999"), NOON, "quotes")), "0.9999"),
+        ("+not required", _off(quote=NOBODY, contract=NOBODY), "not looked at"),
+    ),
     "open_interest_is_enough": (
         ("-one less", _open(99), "99 on 2026-02-02"),
         ("+the floor", _open(100), "100 on 2026-02-02"),
@@ -214,6 +240,7 @@ MARKET_TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
 
 #: Which inputs that may be Unknown each gate reads when its limit is set.
 MARKET_READS: Final[dict[str, frozenset[str]]] = {
+    "order_price_is_on_the_class_tick": frozenset({"quote", "contract"}),
     "open_interest_is_enough": frozenset({"contract"}),
     "volume_is_enough": frozenset({"snapshots", "session"}),
     "premium_is_enough": frozenset({"quote"}),

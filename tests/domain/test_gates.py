@@ -295,7 +295,7 @@ def test_a_broken_book_is_refused(field: str):
 
 
 #: Whatever stands there that is not false is true, and asks for more.
-SWITCHES = {"refuse_opposite_direction", "require_tick_grid", "refuse_half_days"}
+SWITCHES = {"refuse_opposite_direction", "require_tick_grid", "require_class_ticks", "refuse_half_days"}
 #: Read before the gates: what they make of a proposal is what the gates see.
 BEFORE = {"selection", "risk", "regime"}
 

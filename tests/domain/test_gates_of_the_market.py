@@ -16,6 +16,7 @@ from tests.factories import NOON, PUT, a_contract, a_proposal, a_recommendation,
 #: The rules that are limits of this table, and the gates that compare with them.
 LIMITS = {
     "regime": "volatility_is_bearable",
+    "require_class_ticks": "order_price_is_on_the_class_tick",
     "min_open_interest": "open_interest_is_enough",
     "min_volume": "volume_is_enough",
     "min_premium": "premium_is_enough",
@@ -50,7 +51,7 @@ def test_every_limit_of_the_table_is_off_until_it_is_set():
     """The rules of the other tests set none of them."""
     off = some_rules()
 
-    assert {None} == {getattr(off, limit) for limit in LIMITS}
+    assert {None, False} == {getattr(off, limit) for limit in LIMITS}
     assert set(LIMITS.values()) == set(MARKET_TABLE) <= {gate.__name__ for gate in GATES}
     assert set(LIMITS) <= {f.name for f in fields(EntryRules)}
 
