@@ -1,6 +1,7 @@
-"""The gates, the exit rules and the metrics as tables for people, made from the code's own sentences.
+"""Gates, exit rules, the choice of a contract and metrics as tables for people, made from the code's own sentences.
 
-``python -m cli.catalogue FOLDER`` writes ``gates.md``, ``exits.md`` and ``metrics.md``; tests keep them true.
+``python -m cli.catalogue FOLDER`` writes ``gates.md``, ``exits.md``, ``selection.md`` and ``metrics.md``; tests keep
+them true.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from domain.candidates import FILTERS
 from domain.checks import Code
 from domain.exits import RULES
 from domain.gates import GATES, SWITCHABLE
+from domain.points import PARTS, WEIGHTS
 from domain.sells import SELL_GATES
 from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
 
@@ -65,10 +68,25 @@ def _metric(family: Family, rules: list[str]) -> str:
     return f"| `{family.name}` | {family.kind} | {labels} | {family.help}. | {', '.join(alerts)} |"
 
 
+def selection_page() -> str:
+    parts = [(name, f"{WEIGHTS[name]} points. {text}") for name, text in _rows(PARTS.values())]
+    return _page(
+        "The choice of a contract",
+        "For a recommendation whose symbol is null, in a strategy with a `selection`. The part of the chain around the"
+        " target strike is read from the brokerage; a contract falls at the first filter that it does not pass. What"
+        " passes scores up to 100 points, and the highest score wins if it reaches min_score; a tie goes to the earlier"
+        " expiration, then to the strike nearer to the target, then to the alphabet. What the feed does not say passes"
+        " no floor and scores nothing. The winner meets every gate, and the decision keeps the best five with their"
+        " points and where the others fell. A recommendation is decided once: it never gets another contract.",
+        [("filter", "what must hold", _rows(FILTERS.values())), ("part", "what it is worth", parts)],
+    )
+
+
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gates.md").write_text(gates_page(), encoding="utf-8")
     (folder / "exits.md").write_text(exits_page(), encoding="utf-8")
+    (folder / "selection.md").write_text(selection_page(), encoding="utf-8")
     (folder / "metrics.md").write_text(metrics_page(), encoding="utf-8")
 
 

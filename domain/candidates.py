@@ -1,13 +1,4 @@
-"""What a contract must be to be selected (FILTERS, in their order) and what speaks for it (PARTS, each from 0 to 1).
-
-Only a filter refuses; a part that the feed says nothing about is 0. Parts:
-
-* spread          1 at no spread, 0 at the widest that is let through (per cent of the mid)
-* strike          1 at the target strike, 0 at the edge of the strikes that are let through
-* delta           1 from 0.30 to 0.50 (without its sign), falling to 0 at 0.10 and at 0.70
-* volume          of today, 1 at 1,000 contracts or more
-* open_interest   1 at 1,000 contracts or more
-* days            1 at the middle of the days to expiration that are let through, falling towards both ends
+"""What a contract must be to be selected: FILTERS, in their order.
 
 Where a floor is configured, what the feed does not say does not pass it: missing is not zero, and not enough either.
 """
@@ -25,11 +16,8 @@ from domain.events import Quote
 from domain.instrument import OPTION_MULTIPLIER, Kind, NotASymbol, parse_symbol
 from domain.money import CENT
 
-#: Contracts of volume or open interest beyond which more is not better.
-_PLENTY: Final = 1000
-_DELTA_NONE, _DELTA_LOW, _DELTA_HIGH, _DELTA_MOST = (Decimal(d) for d in ("0.10", "0.30", "0.50", "0.70"))
 _HUNDRED: Final = Decimal(100)
-_ZERO, _ONE = Decimal(0), Decimal(1)
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,35 +74,36 @@ class Wanted:
 
 
 Filter = Callable[[Candidate, Wanted], bool]
-Part = Callable[[Candidate, Wanted], Decimal]
 
 
-def _quote(candidate: Candidate) -> Quote | None:
+def quote_of(candidate: Candidate) -> Quote | None:
     return candidate.snapshot.quote if candidate.snapshot else None
 
 
-def _days(candidate: Candidate, wanted: Wanted) -> int:
+def days_of(candidate: Candidate, wanted: Wanted) -> int:
     expiration = candidate.contract.expiration
     return -1 if expiration is None else (expiration - wanted.today).days
 
 
-def _distance(candidate: Candidate, wanted: Wanted) -> Decimal | None:
+def distance_of(candidate: Candidate, wanted: Wanted) -> Decimal | None:
     strike = candidate.contract.strike
     return None if strike is None else abs(strike - wanted.target_strike)
 
 
-def _volume(candidate: Candidate, wanted: Wanted) -> int | None:
-    """Contracts traded today; the bar of another day says nothing about today."""
+def volume_of(candidate: Candidate, wanted: Wanted) -> int | None:
+    """Return the contracts traded today; the bar of another day says nothing about today."""
     shown = candidate.snapshot
     return shown.volume if shown and shown.volume_on == wanted.today else None
 
 
-def _delta(candidate: Candidate) -> Decimal | None:
+def delta_of(candidate: Candidate) -> Decimal | None:
+    """Return the delta without its sign."""
     delta = candidate.snapshot.greeks.delta if candidate.snapshot else None
     return None if delta is None else abs(delta)
 
 
-def _spread_pct(quote: Quote) -> Decimal:
+def spread_pct(quote: Quote) -> Decimal:
+    """Return ask minus bid in per cent of the mid."""
     bid, ask = quote.bid or _ZERO, quote.ask or _ZERO
     return (ask - bid) / _mid(quote) * _HUNDRED
 
@@ -127,8 +116,8 @@ def _is_at_least(seen: int | None, floor: int | None) -> bool:
     return floor is None or (seen is not None and seen >= floor)
 
 
-def _is_what_is_asked(candidate: Candidate, wanted: Wanted) -> bool:
-    """Kind and underlying as listed, and as its own symbol says: an adjusted contract has another root."""
+def another_instrument(candidate: Candidate, wanted: Wanted) -> bool:
+    """Kind and underlying are those asked for, by the listing and by the symbol: an adjusted contract has another."""
     contract = candidate.contract
     try:
         named = parse_symbol(contract.symbol)
@@ -138,88 +127,73 @@ def _is_what_is_asked(candidate: Candidate, wanted: Wanted) -> bool:
     return said == {(wanted.underlying, wanted.kind)} and contract.multiplier == OPTION_MULTIPLIER
 
 
-def _is_near(candidate: Candidate, wanted: Wanted) -> bool:
-    distance = _distance(candidate, wanted)
+def not_tradable(candidate: Candidate, wanted: Wanted) -> bool:
+    """The brokerage lets it trade."""
+    return candidate.contract.tradable
+
+
+def days_to_expiration(candidate: Candidate, wanted: Wanted) -> bool:
+    """Calendar days from today to the expiration, from min_days to max_days."""
+    return wanted.rules.min_days <= days_of(candidate, wanted) <= wanted.rules.max_days
+
+
+def strike(candidate: Candidate, wanted: Wanted) -> bool:
+    """The strike is at most strike_range_pct of the underlying's price from the target, which is otm_pct from it."""
+    distance = distance_of(candidate, wanted)
     return distance is not None and distance <= wanted.reach
 
 
-def _is_quoted(candidate: Candidate, wanted: Wanted) -> bool:
-    """Two-sided, uncrossed and not older than the limit."""
-    quote = _quote(candidate)
-    if quote is None or quote.bid is None or quote.ask is None:
+def quote(candidate: Candidate, wanted: Wanted) -> bool:
+    """Its quote is two-sided, uncrossed and not older than max_quote_age_s."""
+    seen = quote_of(candidate)
+    if seen is None or seen.bid is None or seen.ask is None:
         return False
-    return 0 < quote.bid <= quote.ask and wanted.now - quote.at <= wanted.rules.max_quote_age
+    return 0 < seen.bid <= seen.ask and wanted.now - seen.at <= wanted.rules.max_quote_age
 
 
-def _is_tight(candidate: Candidate, wanted: Wanted) -> bool:
-    quote = _quote(candidate)
-    return quote is not None and _spread_pct(quote) <= wanted.rules.max_spread_pct
+def spread(candidate: Candidate, wanted: Wanted) -> bool:
+    """Ask minus bid is at most max_spread_pct of the mid."""
+    seen = quote_of(candidate)
+    return seen is not None and spread_pct(seen) <= wanted.rules.max_spread_pct
 
 
-def _costs_enough(candidate: Candidate, wanted: Wanted) -> bool:
-    quote = _quote(candidate)
-    return quote is not None and _mid(quote) >= wanted.rules.min_premium
+def premium(candidate: Candidate, wanted: Wanted) -> bool:
+    """The mid is at least min_premium."""
+    seen = quote_of(candidate)
+    return seen is not None and _mid(seen) >= wanted.rules.min_premium
 
 
-def _has_interest(candidate: Candidate, wanted: Wanted) -> bool:
+def volume(candidate: Candidate, wanted: Wanted) -> bool:
+    """Where it is set: at least min_volume contracts were traded today."""
+    return _is_at_least(volume_of(candidate, wanted), wanted.rules.min_volume)
+
+
+def open_interest(candidate: Candidate, wanted: Wanted) -> bool:
+    """Where it is set: at least min_open_interest contracts were open at the last count."""
     return _is_at_least(candidate.contract.open_interest, wanted.rules.min_open_interest)
 
 
-def _has_delta(candidate: Candidate, wanted: Wanted) -> bool:
-    low, high, delta = wanted.rules.min_delta, wanted.rules.max_delta, _delta(candidate)
+def delta(candidate: Candidate, wanted: Wanted) -> bool:
+    """Where they are set: the delta without its sign is from min_delta to max_delta."""
+    low, high, seen = wanted.rules.min_delta, wanted.rules.max_delta, delta_of(candidate)
     if low is None and high is None:
         return True
-    return delta is not None and (low is None or delta >= low) and (high is None or delta <= high)
+    return seen is not None and (low is None or seen >= low) and (high is None or seen <= high)
 
 
+#: Named after what is wrong with a contract that does not pass.
 FILTERS: Final[Mapping[str, Filter]] = {
-    "another_instrument": _is_what_is_asked,
-    "not_tradable": lambda c, w: c.contract.tradable,
-    "days_to_expiration": lambda c, w: w.rules.min_days <= _days(c, w) <= w.rules.max_days,
-    "strike": _is_near,
-    "quote": _is_quoted,
-    "spread": _is_tight,
-    "premium": _costs_enough,
-    "volume": lambda c, w: _is_at_least(_volume(c, w), w.rules.min_volume),
-    "open_interest": _has_interest,
-    "delta": _has_delta,
-}
-
-
-def _spread_part(candidate: Candidate, wanted: Wanted) -> Decimal:
-    quote = _quote(candidate)
-    return _ZERO if quote is None else _ONE - _spread_pct(quote) / wanted.rules.max_spread_pct
-
-
-def _strike_part(candidate: Candidate, wanted: Wanted) -> Decimal:
-    distance = _distance(candidate, wanted)
-    return _ZERO if distance is None else _ONE - distance / wanted.reach
-
-
-def _delta_part(candidate: Candidate, wanted: Wanted) -> Decimal:
-    delta = _delta(candidate)
-    if delta is None:
-        return _ZERO
-    rising = (delta - _DELTA_NONE) / (_DELTA_LOW - _DELTA_NONE)
-    falling = (_DELTA_MOST - delta) / (_DELTA_MOST - _DELTA_HIGH)
-    return max(_ZERO, min(_ONE, rising, falling))
-
-
-def _share(seen: int | None) -> Decimal:
-    return _ZERO if seen is None else Decimal(min(max(seen, 0), _PLENTY)) / _PLENTY
-
-
-def _days_part(candidate: Candidate, wanted: Wanted) -> Decimal:
-    first, last = wanted.rules.min_days, wanted.rules.max_days
-    middle, half = Decimal(first + last) / 2, Decimal(last - first) / 2 + 1
-    return _ONE - abs(_days(candidate, wanted) - middle) / half
-
-
-PARTS: Final[Mapping[str, Part]] = {
-    "spread": _spread_part,
-    "strike": _strike_part,
-    "delta": _delta_part,
-    "volume": lambda c, w: _share(_volume(c, w)),
-    "open_interest": lambda c, w: _share(c.contract.open_interest),
-    "days": _days_part,
+    passes.__name__: passes
+    for passes in (
+        another_instrument,
+        not_tradable,
+        days_to_expiration,
+        strike,
+        quote,
+        spread,
+        premium,
+        volume,
+        open_interest,
+        delta,
+    )
 }

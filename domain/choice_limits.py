@@ -70,10 +70,10 @@ def _of_selection(chosen: SelectionRules, rules: EntryRules, limits: Limits) -> 
 
 
 def _of_tiers(risk: RiskRules, limits: Limits) -> Iterator[str]:
-    """A cap that the account's own cap always undercuts is none."""
+    """A cap that the account's own cap undercuts is none; a tier that no account is pinned to is there for all."""
     own = limits.max_contracts_per_order
     for tier in risk.tiers:
-        governs = risk.pinned in (None, tier.name)
+        governs = risk.pinned == tier.name
         if governs and tier.max_contracts is not None and tier.max_contracts >= own:
             yield (
                 f"max_contracts {tier.max_contracts} of tier {tier.name} can never trip:"

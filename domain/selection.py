@@ -1,12 +1,9 @@
 """Which contract a recommendation means that names none: filters, then a score, both told with the decision.
 
 The first filter that a contract fails names why it fell. What passes is scored from 0 to 100: the sum over its parts,
-each a share of its weight in WEIGHTS (filters and parts stand in domain.candidates). The highest score wins; a tie goes
+each a share of its weight (domain.candidates, domain.points). The highest score wins; a tie goes
 to the earlier expiration, then to the strike nearer to the target, then to the symbol first in the alphabet: the same
 candidates have the same winner in whatever order they came. The winner meets the gates like any named symbol.
-
-Source: the weights follow the score of an earlier system (spread 40, volume 30, delta 20, strike 10), to which open
-interest and days were added; a feed without volume or Greeks still tells spread and strike.
 """
 
 from __future__ import annotations
@@ -17,18 +14,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from domain.candidates import FILTERS, PARTS, Wanted
+from domain.candidates import FILTERS, Wanted
 from domain.contracts import Candidate
 from domain.money import CENT
+from domain.points import PARTS, WEIGHTS
 
-WEIGHTS: Final[Mapping[str, int]] = {
-    "spread": 30,
-    "strike": 20,
-    "delta": 20,
-    "volume": 15,
-    "open_interest": 10,
-    "days": 5,
-}
 #: How many of the scored are told with the decision, the winner among them.
 TOLD: Final = 5
 

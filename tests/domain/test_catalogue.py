@@ -1,4 +1,4 @@
-"""docs/gates.md and docs/exits.md say what the code says."""
+"""docs/gates.md, docs/exits.md and docs/selection.md say what the code says."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from cli.entry_settings import AccountEntryParameters, EntrySettings
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["gates", "exits"])
+@pytest.mark.parametrize("name", ["gates", "exits", "selection"])
 def test_a_page_is_what_the_code_makes_of_it(name: str):
     """Write it again with `python -m cli.catalogue docs`."""
-    page = {"gates": catalogue.gates_page, "exits": catalogue.exits_page}[name]()
+    pages = {"gates": catalogue.gates_page, "exits": catalogue.exits_page, "selection": catalogue.selection_page}
+    page = pages[name]()
 
     assert page == (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [catalogue.gates_page(), catalogue.exits_page()])
+@pytest.mark.parametrize("page", [catalogue.gates_page(), catalogue.exits_page(), catalogue.selection_page()])
 def test_everything_in_a_page_has_its_sentence(page: str):
     """A gate without a docstring would be a gate that nobody can understand."""
     assert [] == [line for line in page.splitlines() if line.endswith("|  |")]

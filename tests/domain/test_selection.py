@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.candidates import FILTERS, PARTS, SelectionRules, Wanted
+from domain.candidates import FILTERS, SelectionRules, Wanted
 from domain.contracts import Candidate
 from domain.instrument import Kind
-from domain.selection import TOLD, WEIGHTS, Selection, nothing, select
+from domain.points import PARTS, WEIGHTS
+from domain.selection import TOLD, Selection, nothing, select
 from tests.factories import NOON, a_contract, a_quote, a_snapshot, some_selection_rules
 
 TODAY = date(2026, 2, 3)
