@@ -14,7 +14,10 @@ from domain.money import plain
 
 
 def symbol_is_named(p: Proposal) -> Check:
-    """The recommendation names its contract, or its strategy's contract selection found one."""
+    """The recommendation names its contract, or its strategy's contract selection found one.
+
+    Set by ``selection``.
+    """
     if p.selection is None or p.rec.symbol is not None:
         return check(symbol_is_named, p.rec.symbol is not None, p.rec.symbol or "none", "a symbol")
     return check(symbol_is_named, p.symbol is not None, p.selection.why, "a symbol", "selection")

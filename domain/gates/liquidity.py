@@ -17,7 +17,10 @@ from domain.ticks import is_on, option_tick, stock_tick
 
 
 def open_interest_is_enough(p: Proposal) -> Check:
-    """Where a floor is set: enough contracts were open at the last count of the brokerage."""
+    """Where a floor is set: enough contracts were open at the last count of the brokerage.
+
+    Set by ``min_open_interest``.
+    """
     floor = p.rules.min_open_interest
     if floor is None or p.rec.instrument is Kind.STOCK:
         return _has_none(open_interest_is_enough, p)
@@ -32,7 +35,10 @@ def open_interest_is_enough(p: Proposal) -> Check:
 
 
 def volume_is_enough(p: Proposal) -> Check:
-    """Where a floor is set: enough contracts were traded today, by the day's bar and not by the last trade (R42)."""
+    """Where a floor is set: enough contracts were traded today, by the day's bar and not by the last trade (R42).
+
+    Set by ``min_volume``.
+    """
     floor = p.rules.min_volume
     if floor is None or p.rec.instrument is Kind.STOCK:
         return _has_none(volume_is_enough, p)
@@ -50,7 +56,10 @@ def volume_is_enough(p: Proposal) -> Check:
 
 
 def premium_is_enough(p: Proposal) -> Check:
-    """Where a floor is set: the mid of the contract's quote is worth its spread and its ticks (dollars a share)."""
+    """Where a floor is set: the mid of the contract's quote is worth its spread and its ticks (dollars a share).
+
+    Set by ``min_premium``.
+    """
     floor = p.rules.min_premium
     if floor is None or p.rec.instrument is Kind.STOCK:
         return _has_none(premium_is_enough, p)
@@ -65,7 +74,10 @@ def premium_is_enough(p: Proposal) -> Check:
 
 
 def delta_is_within_range(p: Proposal) -> Check:
-    """Where a range is set: the contract's delta, without its sign, is no lottery ticket's and not the share's own."""
+    """Where a range is set: the contract's delta, without its sign, is no lottery ticket's and not the share's own.
+
+    Set by ``min_delta`` and ``max_delta``.
+    """
     low, high = p.rules.min_delta, p.rules.max_delta
     if (low is None and high is None) or p.rec.instrument is Kind.STOCK:
         return _has_none(delta_is_within_range, p)
@@ -81,7 +93,10 @@ def delta_is_within_range(p: Proposal) -> Check:
 
 
 def order_price_is_on_the_class_tick(p: Proposal) -> Check:
-    """Where it is required: the ask, our limit price, stands on the grid of the contract's class (R47)."""
+    """Where it is required: the ask, our limit price, stands on the grid of the contract's class (R47).
+
+    Set by ``require_class_ticks``.
+    """
     if not p.rules.require_class_ticks:
         return not_looked_at(order_price_is_on_the_class_tick)
     if isinstance(p.ask, Unknown):

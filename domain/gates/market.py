@@ -18,7 +18,10 @@ from domain.money import plain
 
 
 def volatility_is_bearable(p: Proposal) -> Check:
-    """Where a regime is set: the market's volatility stands in a band that leaves something of a size."""
+    """Where a regime is set: the market's volatility stands in a band that leaves something of a size.
+
+    Set by ``volatility``.
+    """
     if p.rules.regime is None:
         return not_looked_at(volatility_is_bearable)
     allowed = "a band that leaves a size"
@@ -30,17 +33,26 @@ def volatility_is_bearable(p: Proposal) -> Check:
 
 
 def portfolio_delta_is_within_limit(p: Proposal) -> Check:
-    """Where a limit is set: the delta of what is held and pending, with this order, in shares, in either direction."""
+    """Where a limit is set: the delta of what is held and pending, with this order, in shares, in either direction.
+
+    Set by ``max_portfolio_delta``.
+    """
     return _greek_is_within(portfolio_delta_is_within_limit, p, "delta", p.rules.max_portfolio_delta, "shares")
 
 
 def portfolio_vega_is_within_limit(p: Proposal) -> Check:
-    """Where a limit is set: what a point of implied volatility makes of all, with this order, in dollars."""
+    """Where a limit is set: what a point of implied volatility makes of all, with this order, in dollars.
+
+    Set by ``max_portfolio_vega_usd``.
+    """
     return _greek_is_within(portfolio_vega_is_within_limit, p, "vega", p.rules.max_portfolio_vega_usd, "USD")
 
 
 def portfolio_theta_is_within_limit(p: Proposal) -> Check:
-    """Where a limit is set: what a day takes from all, with this order, in dollars."""
+    """Where a limit is set: what a day takes from all, with this order, in dollars.
+
+    Set by ``max_portfolio_theta_usd``.
+    """
     return _greek_is_within(portfolio_theta_is_within_limit, p, "theta", p.rules.max_portfolio_theta_usd, "USD")
 
 
@@ -48,7 +60,7 @@ def _greek_is_within(gate: Gate, p: Proposal, greek: str, limit: Decimal | None,
     """Compare the sum of one Greek with *limit*. A share has a delta of 1, and neither vega nor theta."""
     if limit is None:
         return not_looked_at(gate)
-    allowed = f"at most {limit} {unit}"
+    allowed = f"<= {limit} {unit}"
     if isinstance(p.sizing, Unknown):
         return unknown(gate, p.sizing, allowed)
     total, oldest = Decimal(0), p.now

@@ -23,7 +23,16 @@ from domain.instrument import Contract, Instrument, Kind, parse_symbol
 from domain.known import Known, Unknown
 from domain.session import Session
 from domain.sizing import size
-from tests.factories import SESSION, a_book, a_history, a_proposal, a_recommendation, some_limits, some_rules
+from tests.factories import (
+    SESSION,
+    a_book,
+    a_history,
+    a_proposal,
+    a_recommendation,
+    some_limits,
+    some_means,
+    some_rules,
+)
 
 UNDERLYINGS: Final = ("MSFT", "ORCL", "XOM", "GME")
 SECTORS: Final = {"MSFT": "software", "ORCL": "software", "XOM": "energy"}
@@ -257,6 +266,7 @@ def _book(account: Account, past: Past, flaws: frozenset[str]) -> Book:
             underlying=underlying,
             kind=kind,
             held_qty=1,
+            pending_qty=0,
             usd=Decimal(cents).scaleb(-2),
             closing=False,
         )
@@ -312,7 +322,7 @@ def proposal(account: Account, past: Past, m: Moment) -> Proposal:
         "buying_power_usd": _WHY if "power unknown" in m.flaws else Known(_usd(m.power), now, "test"),
         "trading_blocked": _WHY if "unblocked unknown" in m.flaws else Known("blocked" in m.flaws, now, "test"),
         "history": _WHY if "history unknown" in m.flaws else Known(_history(past, m), now, "test"),
-        "sizing": size(rec, instrument.multiplier, ask_of(quote), account.cap),
+        "sizing": size(rec, instrument.multiplier, ask_of(quote), some_means(max_contracts=account.cap)),
     }
     if "silent" in m.flaws:
         values["pulse"] = Known({"exit": 16 * _S}, now, "test")
@@ -328,6 +338,9 @@ def _listing(m: Moment, instrument: Instrument) -> Contract:
         strike=getattr(instrument, "strike", None),
         expiration=getattr(instrument, "expiration", None),
         tradable="listing" not in m.flaws,
+        open_interest=None,
+        open_interest_on=None,
+        penny=None,
     )
 
 
