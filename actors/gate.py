@@ -84,7 +84,7 @@ class Gate:
 
     def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
         market, rules = self.markets[account], self.rules.of(account, rec.strategy)
-        selection = choose(market, rec, rules.selection)
+        selection = choose(market, rec, rules)
         symbol = rec.symbol or (selection.symbol if selection else None)
         sight = market.look(symbol, rec.underlying, *self._also_wanted(account, symbol, rules))
         with self.desk.begin() as tx:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,21 @@ def test_without_selection_rules_a_missing_symbol_is_refused(choosing: Chooser):
 
     assert ("refused", None) == (decision["outcome"], decision["selection"])
     assert "none" == refusals(decision)["symbol_is_named"]
+
+
+def test_R09_for_a_stale_recommendation_no_chain_is_asked_for(choosing: Chooser):
+    """Ten thousand old ones must not use up the requests that a fresh one needs: refused by age, nothing is read."""
+    house = choosing(selection=some_selection_rules(min_days=1))
+    decision = chosen(house, at=house.now() - timedelta(seconds=301))
+
+    assert {"recommendation_is_fresh", "symbol_is_named"} <= set(refusals(decision))
+    assert "the recommendation is too old to choose for" == decision["selection"]["why"]
+    assert [] == [path for path in asked(house) if "contracts" in path or "snapshots" in path]
+
+
+def asked(house: AtPaper) -> list[str]:
+    entries = house.paper.control("GET", "/journal")[1]["entries"]
+    return [entry["path"] for entry in entries if entry["kind"] == "request"]
 
 
 def test_R42_volume_is_the_days_and_not_the_last_trades(choosing: Chooser):
