@@ -195,9 +195,10 @@ def a_stack(
     *,
     as_processes: bool = False,
     entries: Mapping[str, Any] | None = None,
+    strategies: Mapping[str, Any] | None = None,
 ) -> Iterator[Running]:
-    """Run a stack on *day*; *entries* replaces settings of that section."""
-    settings = _settings(redis_url, database_url, entries or {})
+    """Run a stack on *day*; *entries* replaces settings of that section, *strategies* those of every strategy."""
+    settings = _settings(redis_url, database_url, entries or {}, strategies or {})
     [read] = read_days([day])
     with run._recorded(settings, [read], folder) as (stack, alpaca):
         wiring = None if as_processes else _hosted(stack)
@@ -214,11 +215,16 @@ def a_stack(
             engine.dispose()
 
 
-def _settings(redis_url: str, database_url: str, entries: Mapping[str, Any]) -> Settings:
+def _settings(redis_url: str, database_url: str, entries: Mapping[str, Any], strategies: Mapping[str, Any]) -> Settings:
     shipped = load(SHIPPED, {})
     addresses = {"redis_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
     servers = shipped.servers.model_copy(update=addresses)
-    return shipped.model_copy(update={"servers": servers, "entries": shipped.entries.model_copy(update=dict(entries))})
+    changed = {
+        "servers": servers,
+        "entries": shipped.entries.model_copy(update=dict(entries)),
+        "strategies": {name: s.model_copy(update=dict(strategies)) for name, s in shipped.strategies.items()},
+    }
+    return shipped.model_copy(update=changed)
 
 
 def _hosted(stack: Stack) -> Wiring:
