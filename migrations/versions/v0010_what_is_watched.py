@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.sql import run_beside
 
 revision = "0010"
-down_revision = "0001"
+down_revision = "0004"
 
 
 def upgrade() -> None:
