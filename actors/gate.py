@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
@@ -26,6 +27,7 @@ from actors.pulse import Pulse
 from db import accounts, decisions, history, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
+from domain.account import Book
 from domain.checks import Check, wall_refused
 from domain.events import Action, RecommendationIssued, RecommendationRefused
 from domain.gates import EntryRules, Proposal, RuleBook, ask_of, review
@@ -45,6 +47,8 @@ log = logging.getLogger(__name__)
 
 #: The checks of a decision and what was approved by it; no checks: it was decided before.
 Outcome = tuple[tuple[Check, ...], OrderId | None]
+#: How often the brokerage is asked again because a position that it was not asked about has been opened meanwhile.
+LOOKS: Final = 5
 
 
 class UnknownAccounts(ValueError):
@@ -83,37 +87,48 @@ class Gate:
     # ------------------------------------------------------------ entries
 
     def _decide_entry(self, rec: RecommendationIssued, account: AccountName) -> Outcome:
+        """Look and decide; when other gates opened meanwhile what we have no price of, look again."""
         market, rules = self.markets[account], self.rules.of(account, rec.strategy)
         selection = choose(market, rec, rules)
         symbol = rec.symbol or (selection.symbol if selection else None)
-        sight = market.look(symbol, rec.underlying, *self._also_wanted(account, symbol, rules))
-        with self.desk.begin() as tx:
-            if not first_time(tx, self.name, f"{rec.id}@{account}"):
-                return (), None
-            accounts.lock(tx, account)
-            now = self.desk.clock()
-            proposal = self._proposal(tx, rec, account, selection, sight, now)
-            self._latch_loss(tx, proposal)
-            checks = review(proposal)
-            order_id = None
-            if all(check.passed for check in checks):
-                order_id, wall = self._approve_within_wall(tx, proposal)
-                checks = (*checks, *wall)
-            self._record(tx, rec, account, checks, proposal.sizing, selection, order_id, now)
+        for looks_left in reversed(range(LOOKS)):
+            sight = market.look(symbol, rec.underlying, *self._also_wanted(account, symbol, rules))
+            with self.desk.begin() as tx:
+                accounts.lock(tx, account)
+                proposal = self.propose(tx, rec, account, selection, sight, self.desk.clock())
+                if looks_left and _has_unseen(proposal.book, sight):
+                    continue
+                if not first_time(tx, self.name, f"{rec.id}@{account}"):
+                    return (), None
+                return self._settle(tx, proposal)
+        raise AssertionError("the last look decides")
+
+    def _settle(self, tx: Connection, p: Proposal) -> Outcome:
+        self._latch_loss(tx, p)
+        checks = review(p)
+        order_id = None
+        if all(check.passed for check in checks):
+            order_id, wall = self._approve_within_wall(tx, p)
+            checks = (*checks, *wall)
+        self._record(tx, p.rec, p.book.account, checks, p.sizing, p.selection, order_id, p.now)
         return checks, order_id
 
     def _also_wanted(
         self, account: AccountName, symbol: str | None, rules: EntryRules
     ) -> tuple[tuple[str, ...], Wants]:
-        """Return what is held, for its marks, and what the configured limits look at beside the contract's price."""
-        shown = [symbol] if symbol and rules.reads_snapshots else []
-        with self.desk.engine.connect() as tx:
-            held = tuple(p.symbol for p in positions.all_open(tx, account))
-            if rules.reads_greeks:
-                shown += [c.symbol for c in accounts.commitments(tx, account)]
-        return held, Wants(shown=tuple(dict.fromkeys(shown)), volatility=rules.regime.symbol if rules.regime else None)
+        """Return what is bound, for its marks, and what the configured limits look at beside the contract's price.
 
-    def _proposal(
+        Bound is what is held and what is ordered: an order may be a position by the time that we decide.
+        """
+        with self.desk.engine.connect() as tx:
+            bound = tuple(dict.fromkeys(c.symbol for c in accounts.commitments(tx, account)))
+        shown = [symbol] if symbol and rules.reads_snapshots else []
+        if rules.reads_greeks:
+            shown += bound
+        volatility = rules.regime.symbol if rules.regime else None
+        return bound, Wants(shown=tuple(dict.fromkeys(shown)), volatility=volatility)
+
+    def propose(
         self,
         tx: Connection,
         rec: RecommendationIssued,
@@ -122,6 +137,7 @@ class Gate:
         sight: Sight,
         now: datetime,
     ) -> Proposal:
+        """Return all that a decision looks at: what the brokerage showed, and what our rows say now."""
         rules = self.rules.of(account, rec.strategy)
         book = accounts.read_book(tx, account, sight.marks, sight.session, now)
         symbol = rec.symbol or (selection.symbol if selection else None)
@@ -262,16 +278,7 @@ class Gate:
         )
         if order_id is not None:
             return
-        refused = RecommendationRefused(
-            id=fact_id("refused", rec.id, account),
-            at=now,
-            schema=1,
-            cause=rec.id,
-            origin=self.desk.origin,
-            recommendation=rec.recommendation_id,
-            account=account,
-            refusals=tuple(str(check) for check in checks if not check.passed),
-        )
+        refused = refusal_of(self.desk, rec, account, checks, now)
         self.desk.announce(tx, Stream.DECISIONS, refused)
 
 
@@ -286,11 +293,35 @@ def _history(
     return Known(history.read(tx, account, symbol, underlying, now), now, "orders and positions")
 
 
+def refusal_of(
+    desk: Desk, rec: RecommendationIssued, account: AccountName, checks: Sequence[Check], now: datetime
+) -> RecommendationRefused:
+    """Return the fact that tells of a refusal."""
+    return RecommendationRefused(
+        id=fact_id("refused", rec.id, account),
+        at=now,
+        schema=1,
+        cause=rec.id,
+        origin=desk.origin,
+        recommendation=rec.recommendation_id,
+        account=account,
+        refusals=tuple(str(check) for check in checks if not check.passed),
+    )
+
+
 def _instrument(symbol: str | None) -> Instrument | Unknown:
     try:
         return parse_symbol(symbol or "")
     except NotASymbol as e:
         return Unknown(str(e) if symbol else "no symbol is named", "recommendation")
+
+
+def _has_unseen(book: Book, sight: Sight) -> bool:
+    """Is the day's result unknown because something was ordered, and filled, after the brokerage was asked?
+
+    Orders count too: fills take no turns with us, one may have come after the commitments were read.
+    """
+    return isinstance(book.daily_pnl_usd, Unknown) and any(c.symbol not in sight.marks for c in book.commitments)
 
 
 def _why(sizing: Sizing | Unknown | None) -> str:

@@ -33,8 +33,8 @@ class LocalAlpaca:
     clock: datetime
 
 
-def start(children: Children, days: Sequence[Path], settings: Settings) -> LocalAlpaca:
-    """Start it with its clock standing at the first session's open.
+def start(children: Children, days: Sequence[Path], settings: Settings, options: Sequence[str] = ()) -> LocalAlpaca:
+    """Start it with its clock standing at the first session's open; *options* are more of its own.
 
     Raises:
         BadConfiguration: a day cannot be played; the message is the server's own line.
@@ -46,7 +46,7 @@ def start(children: Children, days: Sequence[Path], settings: Settings) -> Local
     for name in settings.account_names():
         if name not in _ITS_OWN:
             argv += ["--account", f"{name}={_CASH}"]
-    argv += ["--rate-limit", str(settings.brokerage.requests_per_minute)]
+    argv += ["--rate-limit", str(settings.brokerage.requests_per_minute), *options]
     process = children.start("paper", argv, env=environment(), stdout=subprocess.PIPE)
     said = _first_line(children, process)
     return LocalAlpaca(said["rest"], said["control"], datetime.fromisoformat(said["clock"]))

@@ -123,10 +123,12 @@ def speed_of_shipped(days: Sequence[Day]) -> float:
 
 
 @contextmanager
-def _recorded(settings: Settings, days: Sequence[Day], folder: Path) -> Iterator[tuple[Stack, LocalAlpaca]]:
-    """Start the local Alpaca on *days* and set the clock to their beginning."""
+def _recorded(
+    settings: Settings, days: Sequence[Day], folder: Path, options: Sequence[str] = ()
+) -> Iterator[tuple[Stack, LocalAlpaca]]:
+    """Start the local Alpaca, with *options*, on *days* and set the clock to their beginning."""
     with _connected(settings, folder) as stack:
-        alpaca = local_alpaca.start(stack.children, [day.folder for day in days], settings)
+        alpaca = local_alpaca.start(stack.children, [day.folder for day in days], settings, options)
         watch = sorted({*settings.stack.watch, *(name for day in days for name in day.underlyings)})
         brokerage = settings.brokerage.model_copy(update={"paper_url": alpaca.rest_url, "mode": "paper"})
         stacked = settings.stack.model_copy(update={"clock": "recorded", "watch": tuple(watch)})
@@ -243,8 +245,11 @@ def start_actors(stack: Stack, config: Path) -> None:
         start_actor(stack, config, actor)
 
 
-def start_actor(stack: Stack, config: Path, actor: str) -> None:
-    """Start one actor; it reads the same configuration, and our addresses from its environment."""
+def start_actor(stack: Stack, config: Path, actor: str, name: str | None = None) -> None:
+    """Start one actor; it reads the same configuration, and our addresses from its environment.
+
+    *name* is what the process is called among our children: copies of an actor need different ones.
+    """
     settings = stack.settings
     env = local_alpaca.environment() | {
         "GAPLESS_CONFIG": str(config.absolute()),
@@ -257,7 +262,7 @@ def start_actor(stack: Stack, config: Path, actor: str) -> None:
         env["GAPLESS_STACK__METRICS_PORT"] = str(settings.stack.metrics_port + ACTORS.index(actor))
     if settings.brokerage.paper_url is not None:
         env["GAPLESS_BROKERAGE__PAPER_URL"] = settings.brokerage.paper_url
-    stack.children.start(actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
+    stack.children.start(name or actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)
 
 
 def without_servers(settings: Settings) -> Settings:

@@ -196,14 +196,23 @@ def a_stack(
     as_processes: bool = False,
     entries: Mapping[str, Any] | None = None,
     strategies: Mapping[str, Any] | None = None,
+    config: Path = SHIPPED,
+    gates: int = 0,
+    paper_options: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """Run a stack on *day*; *entries* replaces settings of that section, *strategies* those of every strategy."""
-    settings = _settings(redis_url, database_url, entries or {}, strategies or {})
+    """Run a stack on *day*; *entries* replaces settings of that section, *strategies* those of every strategy.
+
+    Processes read *config* alone. *gates*: this many gates are processes ``gate-0``, ``gate-1``, ..., the other actors
+    live here.
+    """
+    settings = _settings(load(config, {}), redis_url, database_url, entries or {}, strategies or {})
     [read] = read_days([day])
-    with run._recorded(settings, [read], folder) as (stack, alpaca):
-        wiring = None if as_processes else _hosted(stack)
+    with run._recorded(settings, [read], folder, paper_options) as (stack, alpaca):
+        wiring = None if as_processes else _hosted(stack, [a for a in ACTORS if not (gates and a == "gate")])
         if as_processes:
-            run.start_actors(stack, SHIPPED)
+            run.start_actors(stack, config)
+        for number in range(gates):
+            run.start_actor(stack, config, "gate", f"gate-{number}")
         engine = create_engine(database_url, pool_pre_ping=True)
         running = _running(stack, alpaca, read, engine, wiring)
         try:
@@ -215,22 +224,22 @@ def a_stack(
             engine.dispose()
 
 
-def _settings(redis_url: str, database_url: str, entries: Mapping[str, Any], strategies: Mapping[str, Any]) -> Settings:
-    shipped = load(SHIPPED, {})
+def _settings(
+    read: Settings, redis_url: str, database_url: str, entries: Mapping[str, Any], strategies: Mapping[str, Any]
+) -> Settings:
     addresses = {"redis_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
-    servers = shipped.servers.model_copy(update=addresses)
     changed = {
-        "servers": servers,
-        "entries": shipped.entries.model_copy(update=dict(entries)),
-        "strategies": {name: s.model_copy(update=dict(strategies)) for name, s in shipped.strategies.items()},
+        "servers": read.servers.model_copy(update=addresses),
+        "entries": read.entries.model_copy(update=dict(entries)),
+        "strategies": {name: s.model_copy(update=dict(strategies)) for name, s in read.strategies.items()},
     }
-    return shipped.model_copy(update=changed)
+    return read.model_copy(update=changed)
 
 
-def _hosted(stack: Stack) -> Wiring:
+def _hosted(stack: Stack, actors: Sequence[str]) -> Wiring:
     wiring = Wiring.of(stack.settings, stack.engine, stack.client)
     wiring.runtime.block_ms = STOPS_WITHIN_MS
-    for actor in ACTORS:
+    for actor in actors:
         wiring.host(actor)
     wiring.runtime.start()
     return wiring
