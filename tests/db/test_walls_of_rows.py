@@ -265,6 +265,12 @@ def test_history_is_added_to_and_never_edited(tx: Connection, table: str, statem
     refused(tx, errors.CheckViolation, f"{table} is append-only", lambda: run(tx, statement.format(table)))
 
 
+@pytest.mark.parametrize("table", ["commitment_log", "account_changes", "fills"])
+def test_history_is_not_emptied(tx: Connection, table: str):
+    """Also not in one stroke, which no trigger of a row would see."""
+    refused(tx, errors.CheckViolation, f"{table} is append-only", lambda: run(tx, f"TRUNCATE {table}"))
+
+
 def test_whoever_changes_an_account_has_a_name(tx: Connection):
     """An empty one is none."""
     refused(
