@@ -136,15 +136,12 @@ class Runtime:
 
     def read_slot(self, stream: str, group: str, handle: Handle, *, count: int = 100) -> None:
         """Share *stream* with other copies: each reads under the lease of a slot of its own."""
-        names = [f"{group}:{stream}:{slot}" for slot in range(self.slots)]
-        keeper = Keeper(self.desk.engine, names, self.instance)
+        consumers = {f"{slots_of(stream, group)}{slot}": f"{group}-{slot}" for slot in range(self.slots)}
+        keeper = Keeper(self.desk.engine, list(consumers), self.instance)
         self._keepers.append(keeper)
         keeper.start()
-        held = keeper.lease
-        mine = names.index(held.name) if held else 0
-        actor = self._add(stream, group, keeper, f"{group}-{mine}", handle, count)
-        others = {name: f"{group}-{slot}" for slot, name in enumerate(names) if slot != mine}
-        self._orphanages.append(lambda: self._adopt(actor, others))
+        actor = self._add(stream, group, keeper, _follows(keeper, consumers), handle, count)
+        self._orphanages.append(lambda: self._adopt(actor, keeper, consumers))
 
     def every(self, actor: str, interval: timedelta, run: Timer) -> None:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
@@ -205,7 +202,15 @@ class Runtime:
         keeper.start()
         self._add(stream, group, keeper, consumer, handle, count)
 
-    def _add(self, stream: str, group: str, keeper: Keeper, consumer: str, handle: Handle, count: int) -> Any:
+    def _add(
+        self,
+        stream: str,
+        group: str,
+        keeper: Keeper,
+        consumer: str | Callable[[], str],
+        handle: Handle,
+        count: int,
+    ) -> Any:
         """Subscribe, and return the dramatiq actor behind the subscription."""
         self._actors.add(group)
         self._readers += 1
@@ -237,7 +242,7 @@ class Runtime:
             announced.set(False)
 
     def _drain(self) -> None:
-        while outbox.drain(self.desk.engine, self._send):
+        while outbox.drain(self.desk.engine, self._send) == outbox.PAGE:
             pass
 
     def _sweep(self) -> None:
@@ -251,9 +256,14 @@ class Runtime:
     def _send(self, parcels: Sequence[outbox.Parcel]) -> None:
         publish_many(self.client, [(p.stream, {"type": p.type.encode(), "body": p.body.encode()}) for p in parcels])
 
-    def _adopt(self, actor: Any, others: Mapping[str, str]) -> None:
+    def _adopt(self, actor: Any, keeper: Keeper, consumers: Mapping[str, str]) -> None:
         """Take over what the reader of a slot left pending when nobody holds the slot any more."""
-        for name, consumer in others.items():
+        for name, consumer in consumers.items():
+            ours = keeper.lease
+            if ours is None:
+                return
+            if ours.name == name:
+                continue
             with self.desk.engine.begin() as tx:
                 lease = leases.acquire(tx, name, f"{self.instance} for a moment", MOMENT_MS)
             if lease is None:
@@ -329,6 +339,23 @@ class Runtime:
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _follows(keeper: Keeper, consumers: Mapping[str, str]) -> Callable[[], str]:
+    """Return what answers with the consumer of the slot that *keeper* holds now, or held or would hold otherwise."""
+    last = [next(iter(consumers.values()))]
+
+    def consumer() -> str:
+        if held := keeper.lease:
+            last[0] = consumers[held.name]
+        return last[0]
+
+    return consumer
+
+
+def slots_of(stream: str, group: str) -> str:
+    """Return how the leases of the slots of a stream's readers begin."""
+    return f"{group}:{stream}:"
 
 
 def _whose(timers: str) -> str:

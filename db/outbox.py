@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, Engine, text
+
+#: How many facts are published in one transaction.
+PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +30,8 @@ def put(tx: Connection, parcel: Parcel) -> None:
     )
 
 
-def drain(engine: Engine, send: Callable[[Sequence[Parcel]], object], limit: int = 200) -> int:
-    """Send every unpublished fact, oldest first, and return how many.
+def drain(engine: Engine, send: Callable[[Sequence[Parcel]], object], limit: int = PAGE) -> int:
+    """Send the oldest unpublished facts and return how many; as many as *limit* means that there may be more.
 
     A crash between *send* and commit sends again: readers deduplicate by fact id. Several drains at once take
     turns, so that what one actor decided first is also published first.

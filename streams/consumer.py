@@ -64,14 +64,15 @@ def always() -> bool:
 class Subscription:
     """Who reads what, and how patiently. Times are milliseconds.
 
-    ``consumer`` is stable over restarts, so that a successor finds what is pending.
+    ``consumer`` is stable over restarts, so that a successor finds what is pending. Where the
+    lease may be another one after a while, it is a function, asked while the lease is held.
     ``allowed`` answers "do we hold the lease now"; while it says no, nothing is read.
     ``retry_ms`` is the first pause after a failure; it doubles up to ``retry_max_ms``.
     """
 
     stream: str
     group: str
-    consumer: str
+    consumer: str | Callable[[], str]
     count: int = 100
     block_ms: int = 1000
     max_deliveries: int = 5
@@ -92,7 +93,7 @@ class StreamConsumer:
     def __init__(self, client: redis.Redis, subscription: Subscription, hooks: StreamHooks | None = None) -> None:
         self.client, self.subscription = client, subscription
         self.hooks = hooks or StreamHooks()
-        self.stream, self.group, self.name = subscription.stream, subscription.group, subscription.consumer
+        self.stream, self.group, self.name = subscription.stream, subscription.group, _named(subscription)
         self.attempts = Attempts(client, self.stream, self.group)
         self._in_doubt, self._has_group = True, False
 
@@ -110,8 +111,16 @@ class StreamConsumer:
             self.doubt()
             time.sleep(GATE_POLL_MS / 1000)
             return []
+        self._take_name()
         entries = self._read_or_recreate(self.subscription.block_ms if block_ms is None else block_ms)
         return entries if entries and self.is_allowed() else self._put_back(entries)
+
+    def _take_name(self) -> None:
+        """Read under the name that goes with the lease we hold now."""
+        name = _named(self.subscription)
+        if name != self.name:
+            self.name = name
+            self.doubt()
 
     def is_allowed(self) -> bool:
         """True while the lease is held; a lease that cannot be checked is not held."""
@@ -270,6 +279,10 @@ class StreamConsumer:
         except BaseException:
             self.doubt()
             raise
+
+
+def _named(subscription: Subscription) -> str:
+    return subscription.consumer if isinstance(subscription.consumer, str) else subscription.consumer()
 
 
 def _rows(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
