@@ -5,7 +5,8 @@ the last 60 seconds is kept for each: it never allows more than the limit in any
 in fixed minutes or with a bucket that fills up (a bucket of our own would allow twice the limit in a minute that
 starts full).
 
-One budget is shared by all clients of an account in a process; processes share the account's limit by configuration.
+One budget is shared by all clients of an account in a process; processes share the account's limit by configuration,
+copies of a process by their number.
 """
 
 from __future__ import annotations
@@ -52,23 +53,30 @@ class _Window:
             _, for_exit = self.sent.popleft()
             self.entries -= not for_exit
 
-    def has_room(self, for_exit: bool) -> bool:
-        if len(self.sent) >= self.limit:
+    def has_room(self, for_exit: bool, copies: int) -> bool:
+        limit = max(self.limit // copies, 1)
+        if len(self.sent) >= limit:
             return False
-        return for_exit or self.entries < self.limit - self.reserved
+        return for_exit or self.entries < limit - self.reserved
 
     def add(self, now: float, for_exit: bool) -> None:
         self.sent.append((now, for_exit))
         self.entries += not for_exit
 
-    def frees_at(self, for_exit: bool) -> float:
+    def frees_at(self, for_exit: bool, copies: int) -> float:
         """When the oldest request that stands in the way is a minute old."""
-        full = len(self.sent) >= self.limit
+        full = len(self.sent) >= max(self.limit // copies, 1)
         return next(at for at, exiting in self.sent if full or for_exit or not exiting) + WINDOW_S
+
+
+def _alone() -> int:
+    return 1
 
 
 class RateBudget:
     """The requests that one account's keys may send: *clock* and *sleep* in seconds, any origin.
+
+    *copies*: how many processes share these numbers; each sends its part of them. Only without a reserve.
 
     Raises:
         ValueError: the reserve leaves nothing for entries.
@@ -83,14 +91,17 @@ class RateBudget:
         max_wait_s: float = MAX_WAIT_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        copies: Callable[[], int] | None = None,
     ) -> None:
         if not 0 <= reserved_for_exits < min(trading_per_minute, data_per_minute):
             raise ValueError(f"reserved_for_exits: must leave a request for entries, was {reserved_for_exits}")
+        if copies is not None and reserved_for_exits:
+            raise ValueError("copies: a reserve cannot be divided")
         self._windows = {
             Api.TRADING: _Window(trading_per_minute, reserved_for_exits),
             Api.DATA: _Window(data_per_minute, reserved_for_exits),
         }
-        self._max_wait_s, self._clock, self._sleep = max_wait_s, clock, sleep
+        self._max_wait_s, self._clock, self._sleep, self._copies = max_wait_s, clock, sleep, copies or _alone
         self._lock = threading.Lock()
 
     @property
@@ -116,13 +127,14 @@ class RateBudget:
 
     def _try(self, api: Api, for_exit: bool) -> float:
         """Count one request and return 0, or return how many seconds to wait."""
+        copies = self._copies()
         with self._lock:
             window, now = self._windows[api], self._clock()
             window.forget(now)
-            if window.has_room(for_exit):
+            if window.has_room(for_exit, copies):
                 window.add(now, for_exit)
                 return 0
-            return max(window.frees_at(for_exit) - now, _SHORTEST_WAIT_S)
+            return max(window.frees_at(for_exit, copies) - now, _SHORTEST_WAIT_S)
 
 
 @dataclass(frozen=True, slots=True)

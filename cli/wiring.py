@@ -20,13 +20,14 @@ from sqlalchemy import Engine
 
 from actors import pulse
 from actors.clocks import Clock, RecordedClock, WallClock
+from actors.copies import Copies
 from actors.desk import Desk
 from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
 from actors.market import Market
 from actors.reconciler import Reconciler
-from actors.runtime import Delivered, Runtime
+from actors.runtime import Delivered, Runtime, slots_of
 from actors.tracker import Tracker
 from cli.burial import burial
 from cli.groups import groups_of
@@ -238,11 +239,15 @@ class Wiring:
         }
 
     def budgets(self, actor: str) -> dict[AccountName, RateBudget]:
-        """Return *actor*'s share of what Alpaca grants each account; of the executor's, exits have a part alone."""
+        """Return *actor*'s share of what Alpaca grants each account; of the executor's, exits have a part alone.
+
+        Copies of gate divide its share among them.
+        """
         from brokerage.budget import MAX_WAIT_S, RateBudget
 
         asked = self.settings.brokerage
         share = asked.requests_per_minute * SHARE_PCT[actor] // 100
+        copies = Copies(self.engine, slots_of(Stream.RECOMMENDATIONS, "gate")) if actor == "gate" else None
         recorded = self.settings.stack.clock == "recorded"
         return {
             name: RateBudget(
@@ -251,6 +256,7 @@ class Wiring:
                 reserved_for_exits=asked.reserved_for_exits if actor == "executor" else 0,
                 max_wait_s=0.0 if recorded else MAX_WAIT_S,
                 clock=(lambda: self.clock().timestamp()) if recorded else time.monotonic,
+                copies=copies,
             )
             for name in self.settings.account_names()
         }

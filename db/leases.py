@@ -47,6 +47,15 @@ def require(tx: Connection, lease: Lease) -> None:
         raise LeaseLost(f"lease {lease.name} (epoch {lease.epoch}) has another holder")
 
 
+def count_live(tx: Connection, prefix: str) -> int:
+    """Return how many leases whose names begin with *prefix* are held now."""
+    count: int = tx.execute(
+        text("SELECT count(*) FROM leases WHERE starts_with(lease, :prefix) AND expires_at > clock_timestamp()"),
+        {"prefix": prefix},
+    ).scalar_one()
+    return count
+
+
 def release(tx: Connection, lease: Lease) -> None:
     """Let the next one take it at once."""
     tx.execute(

@@ -119,3 +119,28 @@ def test_no_minute_holds_more_than_the_limit(wishes):
         minute = [for_exit for at, for_exit in sent if start <= at < start + 60]
         assert len(minute) <= 10
         assert minute.count(False) <= 7
+
+
+def test_copies_divide_the_limit():
+    """Two processes with ten a minute send five each; when one of them goes, the other has ten again."""
+    time, number = Time(), [2]
+    budget = RateBudget(
+        trading_per_minute=10,
+        data_per_minute=10,
+        reserved_for_exits=0,
+        max_wait_s=0,
+        clock=time,
+        copies=lambda: number[0],
+    )
+
+    assert 5 == taken(budget.entries, 20)
+    number[0] = 1
+    assert 5 == taken(budget.entries, 20)
+    number[0] = 100
+    time.now += 61
+    assert 1 == taken(budget.entries, 20)
+
+
+def test_a_reserve_is_not_divided():
+    with pytest.raises(ValueError, match="copies"):
+        RateBudget(copies=lambda: 2)
