@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -51,7 +51,15 @@ class Desk:
     def announce(self, tx: Connection, stream: Stream, fact: Fact, account: AccountName | None = None) -> None:
         """Let *fact* leave for *stream* with the transaction; streams of accounts are partitioned by them."""
         key = stream.value if account is None else partitioned(stream, partition_of(account, self.partitions))
-        fields = encode(fact)
-        parcel = outbox.Parcel(stream=key, fact_id=fact.id, type=fields["type"].decode(), body=fields["body"].decode())
-        outbox.put(tx, parcel)
+        outbox.put(tx, _parcel(key, fact))
         announced.set(True)
+
+    def announce_all(self, tx: Connection, stream: Stream, facts: Sequence[Fact]) -> None:
+        """Let *facts* leave together for *stream*, which is not partitioned."""
+        outbox.put_many(tx, [_parcel(stream.value, fact) for fact in facts])
+        announced.set(True)
+
+
+def _parcel(stream: str, fact: Fact) -> outbox.Parcel:
+    fields = encode(fact)
+    return outbox.Parcel(stream=stream, fact_id=fact.id, type=fields["type"].decode(), body=fields["body"].decode())

@@ -54,6 +54,21 @@ class Wants:
     shown: Sequence[str]
     volatility: str | None
 
+    @classmethod
+    def unasked(cls, why: str) -> Sight:
+        """Nobody was asked, and so nothing is known."""
+        no = Unknown(f"not asked: {why}", "brokerage")
+        return cls(
+            contract=no,
+            session=no,
+            last_session=no,
+            quote=no,
+            feed_at=no,
+            buying_power_usd=no,
+            options_buying_power_usd=no,
+            marks={},
+        )
+
 
 @dataclass(slots=True)
 class Market:

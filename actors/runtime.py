@@ -28,7 +28,7 @@ from db.decisions import AnotherBody
 from db.leases import LeaseLost
 from streams.broker import StreamsBroker
 from streams.codec import Undecodable, decode
-from streams.consumer import Entry, Subscription
+from streams.consumer import Entry, Subscription, Waiting
 from streams.delivery import Failure
 from streams.hooks import DeadLetter, StreamHooks
 from streams.names import Stream
@@ -87,6 +87,15 @@ def delivered(entry: Entry) -> Delivered:
     return Delivered(decode(entry.fields), datetime.fromtimestamp(int(ms) / 1000, UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingRoom:
+    """What may wait in a backlog, and how *count* at a time of it are handled."""
+
+    may_wait: Callable[[Entry], bool]
+    handle: Handle
+    count: int
+
+
 @dataclass(slots=True)
 class _Timer:
     every: timedelta
@@ -134,13 +143,21 @@ class Runtime:
         """Hand every batch of *stream* to *handle*, under the partition's lease."""
         self._subscribe(stream, group, [f"{group}:{stream}"], f"{group}-0", handle, count)
 
-    def read_slot(self, stream: str, group: str, handle: Handle, *, count: int = 100) -> None:
-        """Share *stream* with other copies: each reads under the lease of a slot of its own."""
+    def read_slot(
+        self, stream: str, group: str, handle: Handle, *, count: int = 100, waiting: WaitingRoom | None = None
+    ) -> None:
+        """Share *stream* with other copies: each reads under the lease of a slot of its own.
+
+        What *waiting* chooses in a backlog is handled by one of the copies, apart from the rest.
+        """
         consumers = {f"{slots_of(stream, group)}{slot}": f"{group}-{slot}" for slot in range(self.slots)}
         keeper = Keeper(self.desk.engine, list(consumers), self.instance)
         self._keepers.append(keeper)
         keeper.start()
-        actor = self._add(stream, group, keeper, _follows(keeper, consumers), handle, count)
+        aside = None if waiting is None else Waiting(f"{group}-waiting", self._chooser(waiting.may_wait))
+        actor = self._add(stream, group, keeper, _follows(keeper, consumers), handle, count, waiting=aside)
+        if waiting is not None and aside is not None:
+            self._subscribe_waiting(stream, group, aside, waiting)
         self._orphanages.append(lambda: self._adopt(actor, keeper, consumers))
 
     def every(self, actor: str, interval: timedelta, run: Timer) -> None:
@@ -202,6 +219,19 @@ class Runtime:
         keeper.start()
         self._add(stream, group, keeper, consumer, handle, count)
 
+    def _subscribe_waiting(self, stream: str, group: str, aside: Waiting, room: WaitingRoom) -> None:
+        keeper = Keeper(self.desk.engine, [f"{group}:{stream}.waiting"], self.instance)
+        self._keepers.append(keeper)
+        keeper.start()
+        self._add(stream, group, keeper, aside.consumer, room.handle, room.count, of_waiting=aside)
+
+    def _chooser(self, may_wait: Callable[[Entry], bool]) -> Callable[[Sequence[Entry]], Sequence[Entry]]:
+        def chosen(page: Sequence[Entry]) -> Sequence[Entry]:
+            self.clock.refresh()
+            return [entry for entry in page if may_wait(entry)]
+
+        return chosen
+
     def _add(
         self,
         stream: str,
@@ -210,6 +240,9 @@ class Runtime:
         consumer: str | Callable[[], str],
         handle: Handle,
         count: int,
+        *,
+        waiting: Waiting | None = None,
+        of_waiting: Waiting | None = None,
     ) -> Any:
         """Subscribe, and return the dramatiq actor behind the subscription."""
         self._actors.add(group)
@@ -222,6 +255,8 @@ class Runtime:
             block_ms=self.block_ms,
             allowed=keeper.is_held,
             version=self.desk.origin,
+            waiting=waiting,
+            of_waiting=of_waiting,
         )
 
         def run(batch: Sequence[Entry]) -> None:

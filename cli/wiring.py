@@ -25,9 +25,10 @@ from actors.desk import Desk
 from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
+from actors.late import AT_ONCE, Late, Read
 from actors.market import Market
 from actors.reconciler import Reconciler
-from actors.runtime import Delivered, Runtime, slots_of
+from actors.runtime import Delivered, Runtime, WaitingRoom, slots_of
 from actors.tracker import Tracker
 from cli.burial import burial
 from cli.groups import groups_of
@@ -138,12 +139,18 @@ class Wiring:
         beat = pulse.of_recorded_day(self.desk) if recorded else pulse.of_rows(self.desk)
         gate = Gate(self.desk, markets, self.settings.rule_book(), beat)
 
-        def handle(batch: Sequence[Delivered]) -> None:
-            for item in batch:
-                gate.handle(item.fact, item.wall_at)
-                self.runtime.publish()
+        late = Late(gate)
 
-        self.runtime.read_slot(Stream.RECOMMENDATIONS, "gate", handle, count=10)
+        def handle(batch: Sequence[Delivered]) -> None:
+            timely, too_old = late.split([Read(item.fact, item.wall_at) for item in batch])
+            for read in timely:
+                gate.handle(read.rec, read.wall_at)
+                self.runtime.publish()
+            if too_old:
+                late.refuse(too_old)
+
+        room = WaitingRoom(lambda entry: late.may_wait(entry.fields.get(b"body", b"")), handle, AT_ONCE)
+        self.runtime.read_slot(Stream.RECOMMENDATIONS, "gate", handle, count=10, waiting=room)
 
     def _executor(self) -> None:
         ttl = timedelta(seconds=self.settings.entries.entry_ttl_s)

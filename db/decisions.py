@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,47 @@ def remember(
     same = tx.execute(statement, {"id": recommendation, "body": dict(body), "at": at, "now": now}).scalar_one()
     if not same:
         raise AnotherBody(f"id: {recommendation!r} came before with another body")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A recommendation as it was read: its body in JSON, when it was issued, and when it entered its stream."""
+
+    recommendation: RecommendationId
+    body: str
+    at: datetime
+    read_at: datetime
+
+
+def remember_all(tx: Connection, read: Sequence[Remembered]) -> None:
+    """Keep many recommendations as first read.
+
+    Raises:
+        AnotherBody: the id of at least one is known, or stands here, with other content; nothing may be kept.
+    """
+    values = {
+        "ids": [r.recommendation for r in read],
+        "bodies": [r.body for r in read],
+        "ats": [r.at for r in read],
+        "read_ats": [r.read_at for r in read],
+    }
+    tx.execute(
+        text(
+            "INSERT INTO recommendations (recommendation, body, at, read_at)"
+            " SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS jsonb[]), CAST(:ats AS timestamptz[]),"
+            " CAST(:read_ats AS timestamptz[])) AS r (recommendation) ORDER BY recommendation ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )
+    others = tx.execute(
+        text(
+            "SELECT recommendation FROM recommendations JOIN unnest(CAST(:ids AS text[]), CAST(:bodies AS jsonb[]))"
+            " AS r (recommendation, said) USING (recommendation) WHERE body <> said"
+        ),
+        values,
+    ).scalars()
+    if found := sorted(others):
+        raise AnotherBody(f"id: {found!r:.200} came before with another body")
 
 
 def record(
@@ -75,8 +117,43 @@ def record(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    recommendation: RecommendationId
+    account: AccountName
+    checks: Sequence[Check]
+    sizing: str
+
+
+def refuse_all(tx: Connection, refusals: Sequence[Refusal], now: datetime, origin: str) -> None:
+    """Write many outcomes that open nothing; none may have one already."""
+    tx.execute(
+        text(
+            "INSERT INTO decisions (recommendation, account, outcome, checks, sizing, at, origin)"
+            " SELECT recommendation, account, 'refused', checks, sizing, :now, :origin"
+            " FROM unnest(CAST(:recommendations AS text[]), CAST(:accounts AS text[]), CAST(:checks AS jsonb[]),"
+            " CAST(:sizings AS text[])) AS r (recommendation, account, checks, sizing)"
+        ),
+        {
+            "recommendations": [r.recommendation for r in refusals],
+            "accounts": [r.account for r in refusals],
+            "checks": [json.dumps([_plain(check) for check in r.checks]) for r in refusals],
+            "sizings": [r.sizing for r in refusals],
+            "now": now,
+            "origin": origin,
+        },
+    )
+
+
 def _plain(check: Check) -> dict[str, Any]:
-    return asdict(check) | {"age_s": None if check.age_s is None else float(check.age_s)}
+    return {
+        "gate": check.gate,
+        "passed": check.passed,
+        "observed": check.observed,
+        "allowed": check.allowed,
+        "source": check.source,
+        "age_s": None if check.age_s is None else float(check.age_s),
+    }
 
 
 def _as_text(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, text
 
 
@@ -15,3 +17,16 @@ def first_time(tx: Connection, actor: str, fact_id: str) -> bool:
         {"actor": actor, "fact_id": fact_id},
     )
     return claimed.rowcount == 1
+
+
+def first_times(tx: Connection, actor: str, fact_ids: Iterable[str]) -> frozenset[str]:
+    """Claim many facts at once; return those that no committed transaction has already."""
+    claimed = tx.execute(
+        text(
+            "INSERT INTO inbox (actor, fact_id)"
+            " SELECT :actor, fact_id FROM unnest(CAST(:fact_ids AS text[])) AS fact_id"
+            " ORDER BY fact_id ON CONFLICT DO NOTHING RETURNING fact_id"
+        ),
+        {"actor": actor, "fact_ids": list(fact_ids)},
+    )
+    return frozenset(claimed.scalars())

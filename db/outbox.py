@@ -30,6 +30,24 @@ def put(tx: Connection, parcel: Parcel) -> None:
     )
 
 
+def put_many(tx: Connection, parcels: Sequence[Parcel]) -> None:
+    """Add facts to the transaction, to leave in this order."""
+    tx.execute(
+        text(
+            "INSERT INTO outbox (stream, fact_id, type, body)"
+            " SELECT stream, fact_id, type, body FROM unnest(CAST(:streams AS text[]), CAST(:fact_ids AS text[]),"
+            " CAST(:types AS text[]), CAST(:bodies AS text[]))"
+            " WITH ORDINALITY AS parcel (stream, fact_id, type, body, number) ORDER BY number"
+        ),
+        {
+            "streams": [p.stream for p in parcels],
+            "fact_ids": [p.fact_id for p in parcels],
+            "types": [p.type for p in parcels],
+            "bodies": [p.body for p in parcels],
+        },
+    )
+
+
 def drain(engine: Engine, send: Callable[[Sequence[Parcel]], object], limit: int = PAGE) -> int:
     """Send the oldest unpublished facts and return how many; as many as *limit* means that there may be more.
 

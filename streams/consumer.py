@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any, NamedTuple
 
 import redis
@@ -29,6 +30,7 @@ from streams import names
 from streams.attempts import Attempts
 from streams.dead import dead_fields
 from streams.hooks import DeadLetter, StreamHooks
+from streams.progress import order_of
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,12 @@ GATE_POLL_MS = 100
 GROUP_LOST = ("NOGROUP", "UNBLOCKED")
 
 _ADOPT_PAGE = 500
+
+#: Pause between two looks at what was set aside, in milliseconds.
+WAITING_POLL_MS = 100
+
+#: How many entries one look behind those that wait brings, and how many looks one read takes.
+_PAGE_AHEAD, _PAGES_AHEAD = 250, 20
 
 
 class Entry(NamedTuple):
@@ -60,6 +68,20 @@ def always() -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """In a backlog, those of a page that ``chosen`` returns wait under another consumer's name.
+
+    They stay pending in the same group, so nothing is lost or delivered twice by it; whoever
+    reads as ``consumer`` handles them. No backlog (a page that is not full) needs no waiting.
+    While ``looked_past`` is set, somebody looks behind them, and their reader keeps out of the way.
+    """
+
+    consumer: str
+    chosen: Callable[[Sequence[Entry]], Sequence[Entry]]
+    looked_past: Event = field(default_factory=Event)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """Who reads what, and how patiently. Times are milliseconds.
@@ -68,6 +90,8 @@ class Subscription:
     lease may be another one after a while, it is a function, asked while the lease is held.
     ``allowed`` answers "do we hold the lease now"; while it says no, nothing is read.
     ``retry_ms`` is the first pause after a failure; it doubles up to ``retry_max_ms``.
+    ``waiting`` says what steps aside for what comes behind it; ``of_waiting`` is the other
+    side of that: it reads what was set aside under its name, and nothing new.
     """
 
     stream: str
@@ -80,6 +104,8 @@ class Subscription:
     retry_max_ms: int = 5000
     allowed: Callable[[], bool] = always
     version: str = ""
+    waiting: Waiting | None = None
+    of_waiting: Waiting | None = None
 
 
 class StreamConsumer:
@@ -108,8 +134,12 @@ class StreamConsumer:
             redis.RedisError: the server is away or refuses; ask again later.
         """
         if not self.is_allowed():
+            self._look_no_further()
             self.doubt()
             time.sleep(GATE_POLL_MS / 1000)
+            return []
+        if self.subscription.of_waiting and self.subscription.of_waiting.looked_past.is_set():
+            time.sleep(WAITING_POLL_MS / 1000)
             return []
         self._take_name()
         entries = self._read_or_recreate(self.subscription.block_ms if block_ms is None else block_ms)
@@ -185,15 +215,45 @@ class StreamConsumer:
     def _read_or_recreate(self, block_ms: int) -> list[Entry]:
         try:
             self._ensure_group()
-            return self._own_pending() or self._new(block_ms)
+            return self._past_waiting(self._own_pending() or self._new(block_ms))
         except redis.ResponseError as e:
             self.doubt()
             if not str(e).startswith(GROUP_LOST):
                 raise
             return self._recreate_group()
         except BaseException:
+            self._look_no_further()
             self.doubt()
             raise
+
+    def _look_no_further(self) -> None:
+        if self.subscription.waiting is not None:
+            self.subscription.waiting.looked_past.clear()
+
+    def _past_waiting(self, entries: list[Entry]) -> list[Entry]:
+        """Set aside what may wait; while all of a full page does, look behind it."""
+        waiting = self.subscription.waiting
+        if waiting is None:
+            return entries
+        if len(entries) < self.subscription.count:
+            waiting.looked_past.clear()
+            return entries
+        for page in range(_PAGES_AHEAD):
+            if page:
+                entries = self._own_pending() or self._read_new(_PAGE_AHEAD, None)
+            aside = {entry.id for entry in waiting.chosen(entries)}
+            if aside:
+                self._set_aside(waiting.consumer, aside)
+            if len(aside) < len(entries) or not entries:
+                waiting.looked_past.clear()
+                return [entry for entry in entries if entry.id not in aside]
+            waiting.looked_past.set()
+        return []
+
+    def _set_aside(self, consumer: str, entry_ids: Iterable[str]) -> None:
+        """Give entries to *consumer* of the same group as if they had not been delivered yet."""
+        ids: Any = sorted(entry_ids, key=order_of)
+        self.client.xclaim(self.stream, self.group, consumer, 0, ids, retrycount=0, justid=True)
 
     def _put_back(self, entries: list[Entry]) -> list[Entry]:
         """The lease went while we were reading: leave the entries to whoever holds it."""
@@ -254,9 +314,14 @@ class StreamConsumer:
         self.settle(entry_id)
 
     def _new(self, block_ms: int) -> list[Entry]:
-        reply = self.client.xreadgroup(
-            self.group, self.name, {self.stream: ">"}, count=self.subscription.count, block=max(block_ms, 1)
-        )
+        if self.subscription.of_waiting:
+            self.doubt()
+            time.sleep(min(block_ms, WAITING_POLL_MS) / 1000)
+            return []
+        return self._read_new(self.subscription.count, max(block_ms, 1))
+
+    def _read_new(self, count: int, block_ms: int | None) -> list[Entry]:
+        reply = self.client.xreadgroup(self.group, self.name, {self.stream: ">"}, count=count, block=block_ms)
         return [Entry(entry_id.decode(), fields, 1) for entry_id, fields in _rows(reply)]
 
     def _pending_ids(self, consumer: str, start: str) -> list[str]:

@@ -30,7 +30,8 @@ def queue_name_of(subscription: Subscription) -> str:
     Raises:
         ValueError: dramatiq would read the name as another queue's.
     """
-    name = re.sub(r"[^a-zA-Z0-9._-]", "", f"{subscription.stream}.{subscription.group}")
+    lane = ".waiting" if subscription.of_waiting is not None else ""
+    name = re.sub(r"[^a-zA-Z0-9._-]", "", f"{subscription.stream}.{subscription.group}{lane}")
     if name.endswith(_RESERVED_SUFFIXES):
         raise ValueError(f"{name!r} ends like a queue of dramatiq's own")
     return name if re.match(r"[a-zA-Z_]", name) else f"_{name}"
