@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from actors.gate import Gate, refusal_of
@@ -44,7 +44,8 @@ class Late:
     def may_wait(self, body: bytes) -> bool:
         """Is this entry surely late? A glance: what cannot be read is for others to judge."""
         try:
-            return self._is_late(datetime.fromisoformat(json.loads(body)["at"]))
+            at = datetime.fromisoformat(json.loads(body)["at"])
+            return self._age(at) > self.gate.rules.max_recommendation_age
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
 
@@ -56,13 +57,15 @@ class Late:
             (late if self._is_refusable(read.rec) else timely).append(read)
         return timely, late
 
-    def _is_late(self, at: datetime) -> bool:
-        return self.gate.desk.clock() - at > self.gate.rules.max_recommendation_age
+    def _age(self, at: datetime) -> timedelta:
+        return self.gate.desk.clock() - at
 
     def _is_refusable(self, rec: RecommendationIssued) -> bool:
-        """A SELL asks the brokerage nothing, and an unknown account is no refusal."""
-        known = all(account in self.gate.markets for account in rec.accounts)
-        return known and rec.action is not Action.SELL and self._is_late(rec.at)
+        """Too old in every account. A SELL asks the brokerage nothing, and an unknown account is no refusal."""
+        if rec.action is Action.SELL or not all(account in self.gate.markets for account in rec.accounts):
+            return False
+        rules = [self.gate.rules.of(account, rec.strategy) for account in rec.accounts]
+        return all(self._age(rec.at) > r.max_recommendation_age for r in rules)
 
     def refuse(self, late: Sequence[Read]) -> None:
         """Run every gate on each, in one transaction. No account is locked: a refusal binds nothing.
@@ -76,7 +79,7 @@ class Late:
             asked = {f"{r.rec.id}@{account}": (r.rec, account) for r in late for account in r.rec.accounts}
             new = first_times(tx, self.gate.name, asked)
             now = desk.clock()
-            proposals = [self.gate.propose(tx, *pair, UNASKED, now) for key, pair in asked.items() if key in new]
+            proposals = [self.gate.propose(tx, *pair, None, UNASKED, now) for key, pair in asked.items() if key in new]
             judged = [(p, _judged(p)) for p in proposals]
             decisions.refuse_all(tx, [_refusal(p, checks) for p, checks in judged], now, desk.origin)
             facts = [refusal_of(desk, p.rec, p.book.account, checks, now) for p, checks in judged]

@@ -45,15 +45,6 @@ class Sight:
     snapshots: Known[Mapping[str, Snapshot]] | Unknown
     volatility: Known[Decimal] | Unknown
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wants:
-    """What some configurations ask for beside the rest: *shown* contracts with volume and Greeks, and the price of
-    *volatility*, a symbol."""
-
-    shown: Sequence[str]
-    volatility: str | None
-
     @classmethod
     def unasked(cls, why: str) -> Sight:
         """Nobody was asked, and so nothing is known."""
@@ -66,8 +57,20 @@ class Wants:
             feed_at=no,
             buying_power_usd=no,
             options_buying_power_usd=no,
+            trading_blocked=no,
             marks={},
+            snapshots=no,
+            volatility=no,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wants:
+    """What some configurations ask for beside the rest: *shown* contracts with volume and Greeks, and the price of
+    *volatility*, a symbol."""
+
+    shown: Sequence[str]
+    volatility: str | None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -149,6 +149,7 @@ def _plain(check: Check) -> dict[str, Any]:
     return {
         "gate": check.gate,
         "passed": check.passed,
+        "code": check.code,
         "observed": check.observed,
         "allowed": check.allowed,
         "source": check.source,

@@ -143,3 +143,8 @@ class RuleBook:
     def of(self, account: AccountName, strategy: str) -> EntryRules:
         """Return what governs *strategy* in *account*; a KeyError means that the account is not configured."""
         return self.of_strategy.get((account, strategy)) or self.of_account[account]
+
+    @property
+    def max_recommendation_age(self) -> timedelta:
+        """Return the age beyond which a recommendation is too old wherever it goes."""
+        return max(rules.max_recommendation_age for rules in (*self.of_account.values(), *self.of_strategy.values()))
