@@ -20,7 +20,7 @@ from db.decisions import AnotherBody
 from domain.account import TradingState
 from domain.events import Action, RecommendationIssued
 from streams.codec import encode
-from tests.factories import LARGE, NOON, PUT, TINY, a_recommendation, some_limits, some_rules
+from tests.factories import LARGE, NOON, PUT, TINY, a_recommendation, a_rule_book, some_limits
 from tests.simulation.exchange import Exchange
 
 OLD = NOON - timedelta(seconds=301)
@@ -44,7 +44,7 @@ def late(engine: Engine) -> Late:
     desk = Desk(engine=engine, clock=lambda: NOON, wall=lambda: NOON, origin="test", partitions=1)
     exchange: Any = Unasked(LARGE, Random(1), lambda: NOON, lambda _: None, lambda _: None, {})
     markets = {name: Market(exchange, lambda: NOON) for name in (LARGE, TINY)}
-    return Late(Gate(desk, markets, some_rules(), of_recorded_day(desk)))
+    return Late(Gate(desk, markets, a_rule_book(), of_recorded_day(desk)))
 
 
 def read(number: int, **over: Any) -> Read:

@@ -51,8 +51,10 @@ def test_an_account_that_never_traded(tx: Connection):
 
 
 def test_trades_are_counted_by_symbol_underlying_and_account(tx: Connection):
-    """What the other account trades is its own (L29)."""
-    for number, symbol in enumerate((PUT, PUT, CALL, "AAPL"), start=1):
+    """What the other account trades is its own (L29); one of the two in the contract is over already."""
+    orders.record_filled(tx, opened(tx, 1, qty=1).order_id, 1, NOON)
+    closed(tx, 1, "0")
+    for number, symbol in enumerate((PUT, CALL, "AAPL"), start=2):
         opened(tx, number, symbol)
     opened(tx, 5, account=TINY)
 
