@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from actors.closing import write_close
 from actors.desk import Desk
+from actors.marks import Marks
 from db import orders, positions, sessions
 from db.positions import PositionRow
 from domain.events import (
@@ -73,6 +74,7 @@ class ExitActor:
     _watches: dict[str, list[_Watch]] = field(default_factory=dict, init=False)
     _calendar: tuple[Session, ...] = field(default=(), init=False)
     _loaded_at: datetime | None = field(default=None, init=False)
+    _marks: Marks = field(default_factory=Marks, init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     name = "exit"
@@ -101,6 +103,7 @@ class ExitActor:
             self._load_if_due(now)
             self._evaluate_all()
             self._flush()
+            self._write_marks()
 
     # ------------------------------------------------------------ memory
 
@@ -165,6 +168,14 @@ class ExitActor:
         for watch in moved:
             watch.dirty = False
 
+    def _write_marks(self) -> None:
+        """Let others see the prices that the rules saw."""
+        if self._marks.is_empty:
+            return
+        with self.desk.begin() as tx:
+            self._marks.write(tx)
+        self._marks.clear()
+
     # ------------------------------------------------------------ evaluation
 
     def _see(self, quote: Quote) -> int:
@@ -172,6 +183,7 @@ class ExitActor:
         for watch in watches:
             if quote.at >= watch.position.opened_at:
                 self._mark(watch, watch.position.price_of(quote), quote.at)
+                self._marks.see(watch.position, quote, self._session(quote.at))
                 self._evaluate(watch)
         return len(watches)
 
@@ -191,7 +203,7 @@ class ExitActor:
 
     def _evaluate(self, watch: _Watch) -> None:
         now = self.desk.clock()
-        session = next((s for s in self._calendar if s.day == trading_day(now)), None)
+        session = self._session(now)
         if watch.closing or self._market_is_closed(session, now):
             return
         if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
@@ -201,6 +213,9 @@ class ExitActor:
         found = first_exit(watch.position, Moment(price=watch.price_at(now), now=now, session=session))
         if found is not None:
             self._trigger(watch, found, now)
+
+    def _session(self, now: datetime) -> Session | None:
+        return next((s for s in self._calendar if s.day == trading_day(now)), None)
 
     def _market_is_closed(self, session: Session | None, now: datetime) -> bool:
         """True only when the calendar is known and says so: an unknown calendar blocks no exit."""

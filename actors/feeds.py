@@ -124,6 +124,10 @@ class Feeds:
     def status(self) -> Mapping[str, FeedStatus]:
         return {feed.name: feed.status for feed in self._all()}
 
+    def connected_accounts(self) -> list[AccountName]:
+        """Return the accounts whose order updates have an open connection now."""
+        return [name for name, feed in self._trades.items() if feed.status.connected]
+
     def on_timer(self, now: datetime) -> None:
         """Bring subscriptions in line, then catch up where it is due; *now* is the actors' clock."""
         self.subscribe()

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -18,16 +18,16 @@ from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from actors import trading_state
 from actors.choosing import choose
 from actors.closing import approved, write_close
 from actors.desk import Desk
+from actors.losses import Losses
 from actors.market import Market, Sight, Wants
 from actors.pulse import Pulse
 from db import accounts, decisions, history, orders, positions
 from db.once import first_time
 from db.positions import PositionRow
-from domain.account import Book
+from domain.account import Book, Limits
 from domain.checks import Check, wall_refused
 from domain.events import Action, RecommendationIssued, RecommendationRefused
 from domain.gates import EntryRules, Proposal, RuleBook, ask_of, review
@@ -35,6 +35,7 @@ from domain.history import History
 from domain.ids import AccountName, OrderId, fact_id
 from domain.instrument import OPTION_MULTIPLIER, Instrument, Kind, NotASymbol, parse_symbol
 from domain.known import Known, Unknown
+from domain.loss import LossRules
 from domain.orders import opening_order
 from domain.regime import band_of
 from domain.selection import Selection
@@ -51,6 +52,10 @@ Outcome = tuple[tuple[Check, ...], OrderId | None]
 LOOKS: Final = 5
 
 
+#: What the shipped configuration says about losses.
+AS_SHIPPED: Final = LossRules(max_mark_age=timedelta(minutes=15), until_person=False)
+
+
 class UnknownAccounts(ValueError):
     """A recommendation names an account that is not configured: nothing is traded from it."""
 
@@ -61,6 +66,7 @@ class Gate:
     markets: Mapping[AccountName, Market]
     rules: RuleBook
     pulse: Pulse
+    loss_rules: LossRules = AS_SHIPPED
 
     name = "gate"
 
@@ -104,13 +110,12 @@ class Gate:
         raise AssertionError("the last look decides")
 
     def _settle(self, tx: Connection, p: Proposal) -> Outcome:
-        self._latch_loss(tx, p)
         checks = review(p)
         order_id = None
         if all(check.passed for check in checks):
             order_id, wall = self._approve_within_wall(tx, p)
             checks = (*checks, *wall)
-        self._record(tx, p.rec, p.book.account, checks, p.sizing, p.selection, order_id, p.now)
+        self._record(tx, p.rec, p.book.account, checks, p.sizing, p.selection, order_id, p.book.limits, p.now)
         return checks, order_id
 
     def _also_wanted(
@@ -139,7 +144,8 @@ class Gate:
     ) -> Proposal:
         """Return all that a decision looks at: what the brokerage showed, and what our rows say now."""
         rules = self.rules.of(account, rec.strategy)
-        book = accounts.read_book(tx, account, sight.marks, sight.session, now)
+        losses = Losses(self.desk, self.loss_rules, self.name)
+        book = losses.look(tx, account, sight.marks, sight.session, sight.equity_usd, now)
         symbol = rec.symbol or (selection.symbol if selection else None)
         instrument = _instrument(symbol)
         multiplier = 1 if rec.instrument is Kind.STOCK else OPTION_MULTIPLIER
@@ -158,7 +164,7 @@ class Gate:
             now=now,
             rules=rules,
             book=book,
-            pulse=self.pulse(tx),
+            pulse=self.pulse(tx, account),
             instrument=instrument,
             contract=sight.contract,
             session=sight.session,
@@ -166,6 +172,7 @@ class Gate:
             quote=sight.quote,
             feed_at=sight.feed_at,
             buying_power_usd=power,
+            equity_usd=sight.equity_usd,
             trading_blocked=sight.trading_blocked,
             history=_history(tx, symbol, rec.underlying, account, rules, now),
             sizing=size(rec, multiplier, ask_of(sight.quote), means),
@@ -183,15 +190,6 @@ class Gate:
             return stated
         unseen = accounts.unseen_openings_usd(tx, account, stated.at)
         return Known(stated.value - unseen, stated.at, stated.source)
-
-    def _latch_loss(self, tx: Connection, p: Proposal) -> None:
-        """At the daily loss limit no further entry passes in this session, even if the marks recover."""
-        pnl, floor = p.book.daily_pnl_usd, -p.book.limits.max_daily_loss_usd
-        if isinstance(pnl, Unknown) or isinstance(p.session, Unknown) or pnl.value > floor or p.book.loss_latched:
-            return
-        reason = f"daily P&L {pnl.value} USD at or beyond {floor}"
-        accounts.latch_loss(tx, p.book.account, p.session.value.day, reason, p.now)
-        trading_state.announce(self.desk, tx, p.book.account, p.book.state, reason, "gate", cause=p.rec.id)
 
     def _approve_within_wall(self, tx: Connection, p: Proposal) -> tuple[OrderId | None, tuple[Check, ...]]:
         """Write the order; if the database refuses what every gate let through, that is one more failed check."""
@@ -248,7 +246,7 @@ class Gate:
                     recommendation=rec.recommendation_id,
                 )
                 order_id = order.order_id if order else None
-            self._record(tx, rec, account, checks, sizing, None, order_id, now)
+            self._record(tx, rec, account, checks, sizing, None, order_id, None, now)
         return checks, order_id
 
     # ------------------------------------------------------------ outcome
@@ -262,6 +260,7 @@ class Gate:
         sizing: Sizing | Unknown | None,
         selection: Selection | None,
         order_id: OrderId | None,
+        limits: Limits | None,
         now: datetime,
     ) -> None:
         decisions.record(
@@ -273,6 +272,7 @@ class Gate:
             steps=sizing.steps if isinstance(sizing, Sizing) else None,
             selection=selection,
             order_id=order_id,
+            limits=limits,
             now=now,
             origin=self.desk.origin,
         )

@@ -18,6 +18,7 @@ from domain.contracts import Candidate, ChainRange, Snapshot
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
 from domain.known import Known, Unknown
+from domain.loss import mark_of
 from domain.session import Session, last_session_until, trading_day
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Sight:
     buying_power_usd: Known[Decimal] | Unknown
     options_buying_power_usd: Known[Decimal] | Unknown
     trading_blocked: Known[bool] | Unknown
+    equity_usd: Known[Decimal] | Unknown
     marks: Mapping[str, Known[Decimal] | Unknown]
     snapshots: Known[Mapping[str, Snapshot]] | Unknown
     volatility: Known[Decimal] | Unknown
@@ -57,6 +59,7 @@ class Sight:
             feed_at=no,
             buying_power_usd=no,
             options_buying_power_usd=no,
+            equity_usd=no,
             trading_blocked=no,
             marks={},
             snapshots=no,
@@ -97,6 +100,7 @@ class Market:
             buying_power_usd=_field(account, lambda a: a.buying_power_usd),
             options_buying_power_usd=_field(account, lambda a: a.options_buying_power_usd),
             trading_blocked=_field(account, lambda a: a.trading_blocked),
+            equity_usd=_field(account, lambda a: a.equity_usd),
             marks={s: _mark(_quote_of(quotes, s)) for s in held},
             snapshots=self._snapshots(wants.shown),
             volatility=_mid(_quote_of(quotes, wants.volatility)),
@@ -227,13 +231,9 @@ def _feed_at(
 
 
 def _mark(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:
-    """The mid of a two-sided quote, else the bid; a position nobody bids for has no known value."""
     if isinstance(quote, Unknown):
         return quote
-    bid, ask = quote.value.bid, quote.value.ask
-    if bid is None:
-        return Unknown("nobody bids", quote.source)
-    return Known(bid if ask is None else (bid + ask) / 2, quote.at, quote.source)
+    return mark_of(quote.value.bid, quote.value.ask, quote.at, quote.source)
 
 
 def _mid(quote: Known[Quote] | Unknown) -> Known[Decimal] | Unknown:

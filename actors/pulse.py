@@ -1,35 +1,54 @@
-"""Whether those are alive who must be, before anything opens: an interlock that reads rows, not promises."""
+"""Whether all is well that a position will need, before anything opens: read from rows, not from promises."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
 from actors.desk import Desk
-from db import heartbeats
+from db import vital_signs
+from db.vital_signs import BROKER_STREAM, STREAMS, TRACKER_LAG, Vital
+from domain.ids import AccountName
+from domain.interlock import NEEDED, Bounds, Sign, sign
 from domain.known import Known, Unknown
 
-#: Who tracks, watches and closes a position.
-NEEDED: Final = ("executor", "exit", "feeds", "tracker")
+#: The sign that the rows were compared with the brokerage's book.
+COMPARED: Final = "last reconciliation"
 
-Pulse = Callable[[Connection], Known[Mapping[str, timedelta]] | Unknown]
+Pulse = Callable[[Connection, AccountName], Known[tuple[Sign, ...]] | Unknown]
 
 
-def of_rows(desk: Desk) -> Pulse:
-    """Answer from the heartbeats; an actor that was never seen makes the pulse unknown."""
+def of_rows(desk: Desk, bounds: Bounds) -> Pulse:
+    """Answer from the rows; what was never seen is not well."""
 
-    def read(tx: Connection) -> Known[Mapping[str, timedelta]] | Unknown:
-        seen, now = heartbeats.latest(tx), desk.wall()
-        if missing := [actor for actor in NEEDED if actor not in seen]:
-            return Unknown(f"{', '.join(missing)} never seen", "heartbeats")
-        return Known({actor: now - seen[actor] for actor in NEEDED}, desk.clock(), "heartbeats")
+    def read(tx: Connection, account: AccountName) -> Known[tuple[Sign, ...]] | Unknown:
+        now = desk.clock()
+        vitals = vital_signs.read(tx, account, now)
+        return Known(_signs(vitals, bounds, desk), now, "vital signs")
 
     return read
 
 
+def _signs(vitals: tuple[Vital, ...], bounds: Bounds, desk: Desk) -> tuple[Sign, ...]:
+    """Return one sign for each thing that must be there, and one for each price of an open position."""
+    wall, clock = desk.wall(), desk.clock()
+    at = {(vital.kind, vital.name): vital.at for vital in vitals}
+    prices = sorted(vital.name for vital in vitals if vital.kind == "price")
+    return (
+        *(sign(actor, at.get(("actor", actor)), bounds.silence, wall) for actor in NEEDED),
+        sign(TRACKER_LAG, at.get(("sign", TRACKER_LAG)), bounds.tracker_lag, wall),
+        sign(STREAMS, at.get(("sign", STREAMS)), bounds.streams, wall),
+        sign(BROKER_STREAM, at.get(("sign", BROKER_STREAM)), bounds.broker_stream, wall),
+        sign(COMPARED, at.get(("reconciliation", "")), bounds.reconciliation_age, clock),
+        *(sign(f"price of {symbol}", at[("price", symbol)], bounds.price_age, clock) for symbol in prices),
+    )
+
+
 def of_recorded_day(desk: Desk) -> Pulse:
     """On a recorded day the clock itself waits for every actor: silence on the wall says nothing."""
-    return lambda _: Known(dict.fromkeys(NEEDED, timedelta(0)), desk.clock(), "the recorded clock")
+    none = timedelta(0)
+    signs = tuple(Sign(part=actor, age=none, bound=none) for actor in NEEDED)
+    return lambda _tx, _account: Known(signs, desk.clock(), "the recorded clock")

@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 
 from actors import trading_state
 from actors.desk import Desk
-from actors.trading_state import INTERLOCK
 from brokerage.port import Brokerage, BrokerageError, BrokerPosition
 from db import accounts, broker_book, drift, positions, sessions
-from domain.account import TradingState
+from db.accounts import NOT_RECONCILED
+from db.interlocks import RECONCILIATION
 from domain.events import DriftFound, PositionAdjusted
 from domain.ids import AccountName, fact_id
+from domain.known import Known
 from domain.reconcile import Difference, differences, needs_a_person
 from domain.session import Session, trading_day
 from streams.names import Stream
@@ -49,10 +50,9 @@ class Reconciler:
         """At start: what was not compared lately is compared before anything opens again."""
         with self.desk.begin() as tx:
             for account, last in accounts.reconciled_at(tx).items():
-                state, _ = accounts.state_of(tx, account)
-                if state is TradingState.ACTIVE and (last is None or now - last > STALE):
-                    reason = f"{INTERLOCK}not reconciled since {last}"
-                    trading_state.restrict(self.desk, tx, account, reason, self.name)
+                if last is None or now - last > STALE:
+                    detail = NOT_RECONCILED if last is None else f"not reconciled since {last}"
+                    trading_state.engage(self.desk, tx, account, RECONCILIATION, detail, self.name)
 
     def handle_timer(self, now: datetime) -> None:
         """Compare every account once; one that cannot be read is left as it is."""
@@ -66,28 +66,32 @@ class Reconciler:
         """
         brokerage = self.brokerages[account]
         try:
-            number = brokerage.account().account_number
+            stated = brokerage.account()
             held = brokerage.positions()
             self._read_calendar(brokerage, now)
         except BrokerageError as e:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
             return None
         with self.desk.begin() as tx:
-            if not self._is_ours(tx, account, number):
+            if not self._is_ours(tx, account, stated.account_number):
                 return None
             broker_book.keep(tx, account, {p.symbol: p.qty for p in held})
             found = self._compare(tx, account, held)
             self._act(tx, account, found, now, fix)
-            accounts.mark_reconciled(tx, account, number, now)
-            if not found:
-                self._lift(tx, account)
+            accounts.mark_reconciled(tx, account, stated.account_number, now)
+            accounts.note_equity(tx, account, Known(stated.equity_usd, now, "account"))
+            if not found:  # rows equal the brokerage's book
+                trading_state.release(self.desk, tx, account, RECONCILIATION, self.name, "reconciled")
         return found
 
     def _is_ours(self, tx: Connection, account: AccountName, number: str) -> bool:
         """The keys open the account that our rows belong to (R17); otherwise nothing opens and nothing is compared."""
         known = accounts.broker_account_number(tx, account)
-        if known in (None, number):
+        other = accounts.owner_of(tx, number)
+        if known in (None, number) and other in (None, account):
             return True
+        if known in (None, number):
+            known = f"none: it is the account of {other}"
         log.error("account %s: the keys open %s, our rows belong to %s", account, number, known)
         reason = f"the keys open account {number}, our rows belong to {known}"
         trading_state.restrict(self.desk, tx, account, reason, self.name)
@@ -154,10 +158,3 @@ class Reconciler:
             reason=f"{found.kind}: rows had {found.rows_qty}, the brokerage {found.broker_qty}",
         )
         self.desk.announce(tx, Stream.FILLS, fact, account)
-
-    def _lift(self, tx: Connection, account: AccountName) -> None:
-        """Rows equal the brokerage's book: what the interlock had set for want of that is over."""
-        state, reason = accounts.state_of(tx, account)
-        if state is not TradingState.REDUCING or not reason.startswith(INTERLOCK):
-            return
-        trading_state.change(self.desk, tx, account, TradingState.ACTIVE, "reconciled", self.name)

@@ -160,6 +160,13 @@ class Runtime:
             self._subscribe_waiting(stream, group, aside, waiting)
         self._orphanages.append(lambda: self._adopt(actor, keeper, consumers))
 
+    def keep(self, lease: str) -> Keeper:
+        """Return a keeper of *lease*, which one copy among all processes holds at a time."""
+        keeper = Keeper(self.desk.engine, [lease], self.instance)
+        self._keepers.append(keeper)
+        keeper.start()
+        return keeper
+
     def every(self, actor: str, interval: timedelta, run: Timer) -> None:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
         self._clocked.setdefault(actor, []).append(_Timer(interval, run))

@@ -22,10 +22,10 @@ from actors.tracker import PolicyOf
 from actors.trading_state import INTERLOCK
 from cli.groups import groups_of
 from cli.plain import plain
-from db import accounts, orders, outbox, positions, views
+from db import accounts, latches, orders, outbox, positions
 from db.orders import OrderRow
 from db.positions import PositionRow
-from domain.account import TradingState
+from domain.account import LossKind, TradingState
 from domain.exits import ExitReason
 from domain.ids import AccountName
 from streams.names import Stream
@@ -47,8 +47,12 @@ class NoReason(ValueError):
 # ---------------------------------------------------------------- trading state
 
 
-def set_states(desk: Desk, names: Sequence[AccountName], state: TradingState, reason: str, by: str) -> Document:
-    """Set the trading state of every account in *names*, all or none; resuming also lifts the daily loss latch.
+def set_states(
+    desk: Desk, names: Sequence[AccountName], state: TradingState, reason: str, by: str, *, every: bool = False
+) -> Document:
+    """Set the trading state of every account in *names*, all or none; resuming also lifts the latches of losses.
+
+    *every*: it holds for accounts too that are configured later.
 
     Raises:
         db.accounts.UnknownAccount: one of them is not configured; nothing is changed.
@@ -57,7 +61,10 @@ def set_states(desk: Desk, names: Sequence[AccountName], state: TradingState, re
     _require(reason)
     with desk.begin() as tx:
         items = [_set_state(tx, desk, name, state, reason, by) for name in sorted(names)]
-    return {"items": items}
+        if every:
+            accounts.set_every_state(tx, state, reason, desk.clock())
+        of_all, _ = accounts.every_state(tx)
+    return {"items": items, "every_account": of_all}
 
 
 def _require(reason: str) -> None:
@@ -86,11 +93,14 @@ def _set_state(tx: Connection, desk: Desk, name: AccountName, state: TradingStat
 
 
 def _release_loss(tx: Connection, desk: Desk, name: AccountName, reason: str, by: str) -> bool:
-    if views.loss_latched_on(tx, name) is None:
-        return False
-    accounts.release_loss(tx, name)
-    accounts.record_change(tx, name, desk.clock(), by, "daily loss latch released", reason)
-    return True
+    """Lift every latch; the drawdown then counts from what the account is worth now."""
+    latched = [kind for kind, latch in latches.live(tx, name).items() if latch.latched_at is not None]
+    for kind in latched:
+        latches.lift(tx, name, kind, by, reason, desk.clock())
+        accounts.record_change(tx, name, desk.clock(), by, f"{kind} latch released", reason)
+    if LossKind.DRAWDOWN in latched:
+        accounts.forget_peak(tx, name)
+    return bool(latched)
 
 
 # ---------------------------------------------------------------- flatten

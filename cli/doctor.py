@@ -19,7 +19,8 @@ from cli.session import Session
 from cli.settings import BadConfiguration
 from cli.supervisor import CANNOT_SERVE
 from cli.wiring import Wiring
-from db import heartbeats, schema
+from db import configurations, heartbeats, limits, schema
+from domain.ids import AccountName
 from streams.progress import progress
 
 #: Clocks that differ by more than this make ages meaningless, in seconds.
@@ -62,6 +63,19 @@ def _versions(session: Session) -> Iterator[Check]:  # noqa: ARG001 - one signat
 def _configuration(session: Session) -> Iterator[Check]:
     settings = session.settings
     yield Check("configuration", True, f"{session.config}, hash {settings.hash()}, mode {settings.brokerage.mode}")
+
+
+def _rules(session: Session) -> Iterator[Check]:
+    """What decides is what this file says; limits that a person set are no illness, but they are said."""
+    settings = session.settings
+    with session.engine.connect() as tx:
+        in_force = configurations.hash_in_force(tx)
+        differing = [
+            name for name, own in settings.accounts.items() if limits.configured(tx, AccountName(name)) != own.limits()
+        ]
+    yield Check("rules in force", in_force in (None, settings.hash()), in_force or "none yet")
+    said = f"{', '.join(differing)}: the row is not what the file says" if differing else "as the file says"
+    yield Check("limits in force", True, said)
 
 
 def _database(session: Session) -> Iterator[Check]:
@@ -121,7 +135,7 @@ def _credentials(session: Session) -> Iterator[Check]:
         yield Check(f"clock of {name}", skew_s <= MAX_SKEW_S * 5, f"{skew_s:.3f} s from ours")
 
 
-_LOOKS: Final = (_versions, _configuration, _database, _streams, _actors, _credentials)
+_LOOKS: Final = (_versions, _configuration, _database, _rules, _streams, _actors, _credentials)
 
 
 def render(document: dict[str, Any]) -> str:

@@ -20,8 +20,10 @@ from actors.desk import Desk
 from cli.groups import groups_of
 from cli.plain import age_s, plain
 from cli.report import DECISION, FILL, ORDER, POSITION, only, with_limits
-from db import dead_letters, drift, heartbeats, integrity, sessions, timeline, views
+from db import accounts as account_rows
+from db import dead_letters, drift, heartbeats, integrity, interlocks, limits, reasons, sessions, timeline, views
 from db.views import Rows
+from domain.account import TradingState
 from domain.session import NEW_YORK, Session, trading_day
 from streams.progress import GroupProgress, progress
 
@@ -45,14 +47,28 @@ def _with(rows: Rows, keys: Sequence[str], more: Sequence[dict[str, Any]]) -> Ro
 
 
 def accounts(tx: Connection, now: datetime) -> Document:
-    """The accounts: what the report says, slots in use, the daily loss latch and when they were last reconciled."""
+    """The accounts: what the report says, slots in use, latches, interlocks and when they were last reconciled."""
     return _listed(now, _accounts(tx, now))
 
 
 def _accounts(tx: Connection, now: datetime) -> Rows:
-    rows = with_limits(views.accounts(tx))
+    rows = [row | _in_force(tx, row, now) for row in with_limits(views.accounts(tx))]
     keys = ("account", "limits", "peak_positions", "peak_exposure_usd", "realized_pnl_usd", "state", "state_reason")
     return _with(rows, keys, [_account(row, now) for row in rows])
+
+
+def _in_force(tx: Connection, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What counts at *now*: limits with their overrides, the stricter of two states, and what the interlock holds."""
+    own, every = TradingState(row["state"]), account_rows.every_state(tx)
+    counts = limits.in_force(tx, row["account"], now)
+    stricter = (
+        {} if own.stricter(every[0]) is own else {"state": every[0], "state_reason": f"every account: {every[1]}"}
+    )
+    return {
+        "limits": asdict(counts) if counts else row["limits"],
+        "interlocks": dict(interlocks.causes(tx, row["account"])),
+        **stricter,
+    }
 
 
 def _account(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -61,7 +77,12 @@ def _account(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "state_age_s": age_s(row["state_since"], now),
         "positions": row["positions"],
         "exposure_usd": row["exposure_usd"],
-        "loss_latched": row["loss_latched_on"] == trading_day(now),
+        "loss_latched": bool(row["latched"]),
+        "latched": row["latched"],
+        "interlocks": row["interlocks"],
+        "equity_usd": row["equity_usd"],
+        "equity_peak_usd": row["equity_peak_usd"],
+        "equity_age_s": age_s(row["equity_at"], now),
         "reconciled_at": row["reconciled_at"],
         "reconciled_age_s": age_s(row["reconciled_at"], now),
     }
@@ -127,15 +148,25 @@ def fills(tx: Connection, now: datetime, *, account: str | None = None) -> Docum
 def explain(tx: Connection, recommendation_id: str) -> Document:
     """Why: the recommendation as it was read, and its outcome in each account with every check.
 
-    ``items`` is empty and ``recommendation`` null when nobody read such a recommendation.
+    ``items`` is empty and ``recommendation`` null when nobody read such a recommendation; ``undecided`` are accounts
+    that it names and that have no outcome yet.
     """
     rows = views.decisions(tx, recommendation_id)
     more = [
-        {key: row[key] for key in ("sizing", "sizing_steps", "selection", "order_id", "at", "origin")} for row in rows
+        {key: row[key] for key in ("sizing", "sizing_steps", "selection", "order_id", "limits", "at", "origin")}
+        | _ran(row["origin"])
+        for row in rows
     ]
     issued = views.recommendation(tx, recommendation_id)
-    found: Document = plain({"recommendation": issued, "items": _with(rows, DECISION, more)})
+    waiting = [row["account"] for row in reasons.undecided(tx) if row["recommendation"] == recommendation_id]
+    found: Document = plain({"recommendation": issued, "items": _with(rows, DECISION, more), "undecided": waiting})
     return found
+
+
+def _ran(origin: str) -> dict[str, Any]:
+    """Which code and which configuration decided; null where the origin does not say."""
+    code, _, config = origin.partition("/")
+    return {"code_version": code or None, "config_hash": config or None}
 
 
 def life(tx: Connection, position_id: UUID | None, now: datetime) -> Document:
@@ -179,6 +210,7 @@ def _status_of_rows(tx: Connection, now: datetime, wall: datetime) -> Document:
         "closes_blocked": sum(1 for row in held if row["close_blocked"] is not None),
         "live_orders": len(views.orders(tx, live=True)),
         "outbox": views.outbox_waiting(tx),
+        "undecided": len(reasons.undecided(tx)),
         "dead_letters": {"waiting": len(dead_letters.waiting(tx)), "ever": dead_letters.count(tx)},
         "drift": [row | {"age_s": age_s(row["last_at"], now)} for row in drift.all_of(tx)],
         "breaches": views.breaches(tx),

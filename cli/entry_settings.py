@@ -222,7 +222,6 @@ def resolve(
         selection=choice.selection,
         risk=choice.risk,
         regime=choice.regime,
-        max_silence=timedelta(seconds=found.max_silence_s),
         off=frozenset(found.off or ()),
     )
 

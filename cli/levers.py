@@ -24,7 +24,7 @@ from domain.ids import AccountName
 NO, UNREACHABLE = 1, 3
 
 _AccountArgument = Annotated[str | None, typer.Argument(help="The account.")]
-_EveryOption = Annotated[bool, typer.Option("--all", help="Every account.")]
+_EveryOption = Annotated[bool, typer.Option("--all", help="Every account, also one that is configured later.")]
 _NumberArgument = Annotated[int, typer.Argument(help="Its number, as `dead list` shows it.")]
 
 _dead = typer.Typer(no_args_is_help=True, help="Entries that nobody could handle.")
@@ -69,13 +69,13 @@ def resume(
     everything: _EveryOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let entries pass again, after a daily loss too."""
+    """Let entries pass again, after a latched loss too; what the interlock holds stays held."""
     _set(session_of(ctx, as_json), account, everything, TradingState.ACTIVE, reason)
 
 
 def _set(session: Session, account: str | None, everything: bool, state: TradingState, reason: str) -> None:
     names = _meant(session, account, everything)
-    document = acts.set_states(session.desk, names, state, reason, session.person)
+    document = acts.set_states(session.desk, names, state, reason, session.person, every=everything)
     session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.states)
 
 

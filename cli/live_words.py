@@ -79,6 +79,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "portfolio_vega_is_within_limit": "vega of all would be",
     "portfolio_theta_is_within_limit": "theta of all would be",
     "daily_loss_is_within_limit": "day's result",
+    "drawdown_is_within_limit": "drawdown",
     "database_wall": "database",
     "market_is_open": "time",
     "quantity_is_in_units": "quantity in",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +17,9 @@ import redis
 import typer
 from sqlalchemy.exc import OperationalError
 
-from cli import inspect, ledger, levers
+from cli import inspect, ledger, levers, limits
 from cli.children import ChildDied, Interrupted, interruptible
-from cli.options import session_of
+from cli.options import ReasonOption, session_of
 from cli.session import Session
 from cli.settings import BadConfiguration, config_file, load
 from db.schema import WrongSchema
@@ -37,6 +38,7 @@ paper_app = typer.Typer(no_args_is_help=True, help="The local Alpaca.")
 config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
 app.add_typer(paper_app, name="paper")
 app.add_typer(config_app, name="config")
+app.add_typer(limits.app, name="limits")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -138,13 +140,20 @@ def exporter(
 
 @app.command()
 def migrate(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Bring the database to the schema of this code."""
+    """Bring the database to the schema of this code, and limits and rules in it to the configuration."""
+    from cli.starting import bring_into_force
     from cli.wiring import address
     from db import schema
 
     session = session_of(ctx, as_json)
     version = schema.upgrade(address(session.settings, "database_url"))
-    session.show({"schema": version}, lambda d: f"schema: {d['schema']}")
+    engine = schema.connect(address(session.settings, "database_url"))
+    changed = bring_into_force(session.settings, engine, datetime.now(UTC))
+    engine.dispose()
+    session.show(
+        {"schema": version, "configuration": session.settings.hash(), "limits_changed": changed},
+        lambda d: f"schema: {d['schema']}, configuration: {d['configuration']}",
+    )
 
 
 @app.command()
@@ -189,6 +198,19 @@ def config_check(ctx: typer.Context, file: Path, as_json: JsonOption = False) ->
         document, lambda d: "\n".join(d["contradictions"]) or f"{file}: in order ({d['hash']})"
     )
     raise typer.Exit(NO if document["contradictions"] else OK)
+
+
+@config_app.command("apply")
+def config_apply(ctx: typer.Context, file: Path, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Bring the rules and limits of a file into force while the actors run."""
+    from cli import acts, limit_acts
+
+    session = session_of(ctx, as_json)
+    document = limit_acts.apply_rules(session.desk, load(file), reason, session.person)
+    session.show(
+        document | {"announced": acts.publish(session.desk, session.redis)},
+        lambda d: f"{d['before']} -> {d['hash']}" if d["changed"] else f"{d['hash']} is in force already",
+    )
 
 
 inspect.register(app)

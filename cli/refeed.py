@@ -18,7 +18,8 @@ from cli.patience import PATIENCE_S, Patience
 from cli.quiet import Quiet
 from cli.run import Finish, Stack, T, connected_servers
 from cli.settings import ADOPTED, BadConfiguration, Settings
-from cli.wiring import Wiring, configure_accounts
+from cli.starting import bring_into_force
+from cli.wiring import Wiring
 from db import accounts, decisions, orders, positions
 from db.orders import UnknownOrder
 from domain.account import TradingState
@@ -87,7 +88,7 @@ def _read(folder: Path) -> Iterator[Recorded]:
 def _begin(stack: Stack, start: datetime) -> None:
     """The accounts were active when these orders were approved."""
     set_recorded_clock(stack.client, start)
-    configure_accounts(stack.settings, stack.engine, start)
+    bring_into_force(stack.settings, stack.engine, start)
     with stack.engine.begin() as tx:
         for name in stack.settings.account_names():
             accounts.set_state(tx, name, TradingState.ACTIVE, "recorded streams", "replay", start)
@@ -164,6 +165,7 @@ class _Feeder:
                 steps=None,
                 selection=None,
                 order_id=order_id,
+                limits=None,
                 now=fact.at,
                 origin=fact.origin,
             )

@@ -28,7 +28,7 @@ def accounts(document: Document) -> Group:
             used(row["positions"], row["limits"]["max_positions"]),
             used(usd(row["exposure_usd"]), usd(row["limits"]["max_exposure_usd"])),
             usd(row["realized_pnl_usd"]),
-            "latched" if row["loss_latched"] else "free",
+            ", ".join(row["latched"]) or "free",
             age(row["reconciled_age_s"]),
         )
         for row in document["items"]
@@ -129,12 +129,14 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 def explain(document: Document) -> Group:
     if not document["items"]:
-        return Group(Text("no decision: nobody has read such a recommendation"))
+        waits = f"read, and not decided yet in {', '.join(document['undecided'])}" if document["undecided"] else ""
+        return Group(Text(waits or "no decision: nobody has read such a recommendation"))
     return Group(*(part for row in document["items"] for part in (_decision(row), *choice(row))))
 
 
 def _decision(row: Mapping[str, Any]) -> Table:
-    title = f"{row['recommendation']} in {row['account']}: {row['outcome']} at {when(row['at'])} by {row['origin']}"
+    title = f"{row['recommendation']} in {row['account']}: {row['outcome']} at {when(row['at'])}"
+    title += f" by code {word(row['code_version'])}, configuration {word(row['config_hash'])}; {row['sizing']}"
     rows = (
         (
             "ok" if check["passed"] else Text("NO", style="bold red"),
@@ -200,7 +202,8 @@ def _counts(document: Document) -> str:
     return (
         f"{document['open_positions']} open positions ({document['closes_blocked']} closes without a price), "
         f"{document['live_orders']} live orders, {document['outbox']} facts unpublished, "
-        f"{dead['waiting']} dead letters waiting, {len(document['drift'])} drifts, {document['breaches']} breaches"
+        f"{document['undecided']} undecided, {dead['waiting']} dead letters waiting, "
+        f"{len(document['drift'])} drifts, {document['breaches']} breaches"
     )
 
 
@@ -211,7 +214,9 @@ def states(document: Document) -> Group:
     rows = (
         (row["account"], f"{row['before']} -> {row['state']}", row["reason"], row["by"]) for row in document["items"]
     )
-    return Group(table("Trading state", ("account", "state", "reason", "by"), rows), _announced(document))
+    every = document["every_account"]
+    still = "" if every == "active" else f"every account is {every}: `gapless resume --all` lifts that"
+    return Group(table("Trading state", ("account", "state", "reason", "by"), rows), Text(still), _announced(document))
 
 
 def flattened(document: Document) -> Group:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from cli.plain import plain
-from db import dead_letters, drift, latencies, views
+from db import dead_letters, drift, latencies, limits, views
 from db.views import Rows
 
 DECISION: Final = ("recommendation", "account", "outcome", "checks", "refusals")
@@ -30,7 +30,7 @@ POSITION: Final = (
     *("opened_at", "closed_at", "exit_reason", "realized_pnl_usd", "max_favorable_pct", "max_adverse_pct"),
     "close_blocked",
 )
-LIMITS: Final = ("max_positions", "max_exposure_usd", "max_daily_loss_usd", "max_contracts_per_order")
+LIMITS: Final = limits.NAMES
 ACCOUNT: Final = ("account", "limits", "peak_positions", "peak_exposure_usd", "realized_pnl_usd", "state")
 
 

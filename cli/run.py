@@ -31,7 +31,8 @@ from cli.origin import origin
 from cli.paper_control import PaperControl
 from cli.patience import PATIENCE_S, Patience
 from cli.settings import BadConfiguration, Settings
-from cli.wiring import ACTORS, Wiring, address, configure_accounts
+from cli.starting import bring_into_force, require_accounts, require_own_accounts, require_sane_limits
+from cli.wiring import ACTORS, Wiring, address
 from db import schema
 from monitoring.metrics import ActorMetrics, StreamMetrics, a_registry
 from streams.clients import writing_client
@@ -142,7 +143,7 @@ def stand_at(settings: Settings, engine: Engine, client: redis.Redis, start: dat
     """Set the clock of a recorded day to its beginning, with the accounts as they are configured."""
     client.delete(FED_KEY, QUOTED_KEY, CLOCK_KEY)
     set_recorded_clock(client, start)
-    configure_accounts(settings, engine, start)
+    bring_into_force(settings, engine, start)
 
 
 def _drive(stack: Stack, alpaca: LocalAlpaca, days: Sequence[Day], speed: float | None, on_step: OnStep) -> None:
@@ -167,7 +168,8 @@ def run_at_alpaca(
     """Trade at Alpaca with each actor as a process, until somebody stops us; then return what *finish* makes of it."""
     stage("starting Valkey and PostgreSQL")
     with _servers(settings, folder) as served, _connected(served.settings, folder) as stack:
-        configure_accounts(served.settings, stack.engine, datetime.now(UTC))
+        bring_into_force(served.settings, stack.engine, datetime.now(UTC))
+        _require_sound_accounts(stack)
         try:
             stage("starting the actors")
             start_actors(stack, config)
@@ -179,6 +181,14 @@ def run_at_alpaca(
             stage("stopping the actors")
             stack.children.stop_all(STOP_S)
             return finish(stack)
+
+
+def _require_sound_accounts(stack: Stack) -> None:
+    """Refuse the start with a word to the person at the terminal, before actors refuse it one by one."""
+    wiring = Wiring.of(stack.settings, stack.engine, stack.client)
+    ports = wiring.brokerages(wiring.budgets("reconciler"))
+    require_own_accounts(stack.engine, ports)
+    require_sane_limits(stack.engine, ports, datetime.now(UTC))
 
 
 def _revive(served: Served, stack: Stack, config: Path) -> None:
@@ -281,6 +291,7 @@ def host_actor(settings: Settings, actor: str) -> Wiring:
         raise BadConfiguration(f"actor: one of {', '.join(ACTORS)} is expected, was {actor!r}")
     registry = a_registry(origin(settings))
     wiring = Wiring.connect(settings, hooks=StreamMetrics(registry), metrics=ActorMetrics(registry))
+    require_accounts(settings, wiring.engine)
     wiring.host(actor)
     if settings.stack.metrics_port:
         offer(

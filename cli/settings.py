@@ -7,6 +7,7 @@ the shipped ``gapless.toml`` is the default file, so every default can be read t
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -35,6 +37,7 @@ from cli.entry_settings import (
     Choice,
     EntryParameters,
     EntrySettings,
+    Exact,
     Number,
     Pct,
     Positive,
@@ -53,6 +56,8 @@ from domain.exits import ExitPolicy
 from domain.gates import EntryRules, RuleBook
 from domain.ids import AccountName
 from domain.instrument import Kind
+from domain.interlock import Bounds
+from domain.loss import LossRules
 
 #: The file that ships with the code: every default is a line in it.
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "gapless.toml"
@@ -134,6 +139,8 @@ class AccountSettings(Section):
     max_contracts_per_order: Annotated[Number, Field(ge=1, le=1000)]
     #: The tier of risk that governs it whatever it can spend; without it the tiers' bounds say which.
     tier: Name | None = None
+    max_drawdown_usd: Usd | None = None
+    max_drawdown_pct: Annotated[Exact, Field(gt=0, le=100, decimal_places=2)] | None = None
     key_id: str = ""
     secret: SecretStr = SecretStr("")
     #: What differs for this account, and for a strategy within it.
@@ -146,6 +153,35 @@ class AccountSettings(Section):
             max_exposure_usd=self.max_exposure_usd,
             max_daily_loss_usd=self.max_daily_loss_usd,
             max_contracts_per_order=self.max_contracts_per_order,
+            max_drawdown_usd=self.max_drawdown_usd,
+            max_drawdown_pct=self.max_drawdown_pct,
+        )
+
+
+class LossSettings(Section):
+    max_mark_age_s: Annotated[int, Field(gt=0)]
+    latch_until: Literal["next_session", "person"]
+
+    def rules(self) -> LossRules:
+        return LossRules(max_mark_age=timedelta(seconds=self.max_mark_age_s), until_person=self.latch_until == "person")
+
+
+class InterlockSettings(Section):
+    max_tracker_lag_s: Annotated[int, Field(gt=0)]
+    max_price_age_s: Annotated[int, Field(ge=5)]
+    max_reconciliation_age_s: Annotated[int, Field(gt=0)]
+    max_broker_stream_silence_s: Annotated[int, Field(ge=3)]
+    max_streams_silence_s: Annotated[int, Field(ge=1)]
+
+    def bounds(self, silence: timedelta) -> Bounds:
+        """Return the bounds; *silence* is that of the actors."""
+        return Bounds(
+            silence=silence,
+            tracker_lag=timedelta(seconds=self.max_tracker_lag_s),
+            price_age=timedelta(seconds=self.max_price_age_s),
+            reconciliation_age=timedelta(seconds=self.max_reconciliation_age_s),
+            broker_stream=timedelta(seconds=self.max_broker_stream_silence_s),
+            streams=timedelta(seconds=self.max_streams_silence_s),
         )
 
 
@@ -200,6 +236,8 @@ class Settings(BaseSettings):
     stack: StackSettings
     accounts: Annotated[dict[Name, AccountSettings], Field(min_length=1)]
     entries: EntrySettings
+    losses: LossSettings
+    interlock: InterlockSettings
     strategies: Annotated[dict[Name, StrategySettings], Field(min_length=1)]
     exits: ExitsSettings
     #: The tickers of each sector, for the limit on a sector's exposure.
@@ -228,6 +266,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, _Environment(settings_cls))
+
+    @model_validator(mode="after")
+    def _reconciliation_fits(self) -> Settings:
+        every, bound = self.stack.reconcile_every_s, self.interlock.max_reconciliation_age_s
+        if bound <= every:
+            raise ValueError(
+                f"interlock.max_reconciliation_age_s: more than stack.reconcile_every_s = {every}, was {bound}"
+            )
+        return self
 
     def rule_book(self) -> RuleBook:
         """Return the rules for entries of every account and strategy."""
@@ -307,15 +354,51 @@ class Settings(BaseSettings):
     def account_names(self) -> tuple[AccountName, ...]:
         return tuple(AccountName(name) for name in sorted(self.accounts))
 
-    def hash(self) -> str:
-        """Return a short hash of what decides: limits, rules and policies, without addresses and keys.
+    def bounds(self) -> Bounds:
+        """Return how long each part of the stack may be silent before entries stop."""
+        return self.interlock.bounds(timedelta(seconds=self.entries.max_silence_s))
 
-        Processes with keys and processes without have the same.
-        """
-        decides = {"accounts", "entries", "strategies", "exits", "sectors", "risk", "volatility"}
+    def rules(self) -> dict[str, Any]:
+        """Return what decides as JSON types: limits, rules and policies, without addresses, keys and secrets."""
         keys = {"accounts": {"__all__": {"key_id", "secret"}}}
-        decisive = self.model_dump_json(include=decides, exclude=keys)
-        return hashlib.sha256(decisive.encode()).hexdigest()[:12]
+        body: dict[str, Any] = self.model_dump(mode="json", include=set(_DECISIVE), exclude=keys, exclude_none=True)
+        return body
+
+    def with_rules(self, body: Mapping[str, Any]) -> Settings:
+        """Return these settings with the rules in *body*; accounts to trade in, keys and servers stay.
+
+        Raises:
+            ValidationError: *body* is not what this code calls rules.
+            ValueError: a part of them is missing.
+        """
+        if missing := [name for name in _DECISIVE if name not in body]:
+            raise ValueError(f"rules: {', '.join(missing)} expected, found {sorted(body)}")
+        kinds: dict[str, Any] = {name: type(self).model_fields[name].annotation for name in _DECISIVE}
+        read: dict[str, Any] = {n: TypeAdapter(kind).validate_python(body[n]) for n, kind in kinds.items()}
+        ours = {n: a.model_copy(update=_keys_of(self.accounts.get(n))) for n, a in read["accounts"].items()}
+        return self.model_copy(update=read | {"accounts": ours})
+
+    def hash(self) -> str:
+        """Return a short hash of what decides; processes with and without keys agree on it."""
+        return hashlib.sha256(json.dumps(self.rules(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+#: The sections that decide: they are hashed, kept in the database and taken from it while actors run.
+_DECISIVE: Final = (
+    "accounts",
+    "entries",
+    "losses",
+    "interlock",
+    "strategies",
+    "exits",
+    "sectors",
+    "risk",
+    "volatility",
+)
+
+
+def _keys_of(account: AccountSettings | None) -> dict[str, Any]:
+    return {} if account is None else {"key_id": account.key_id, "secret": account.secret}
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -9,8 +9,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -25,16 +25,21 @@ from actors.desk import Desk
 from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
+from actors.interlock import TICK, Interlock
 from actors.late import AT_ONCE, Late, Read
+from actors.losses import Losses
 from actors.market import Market
+from actors.pulse import Pulse
 from actors.reconciler import Reconciler
 from actors.runtime import Delivered, Runtime, WaitingRoom, slots_of
 from actors.tracker import Tracker
+from cli import starting
 from cli.burial import burial
 from cli.groups import groups_of
 from cli.origin import origin
+from cli.rulebook import Rulebook
 from cli.settings import BadConfiguration, Settings
-from db import accounts, housekeeping, latencies, schema
+from db import housekeeping, latencies, schema, vital_signs
 from domain.events import Fact
 from domain.ids import AccountName
 from monitoring.metrics import ActorMetrics
@@ -42,6 +47,7 @@ from streams.clients import writing_client
 from streams.codec import encode
 from streams.hooks import StreamHooks
 from streams.names import Stream, partitioned
+from streams.progress import progress
 from streams.publish import publish_many
 from streams.trim import trim_finished
 
@@ -76,6 +82,8 @@ class Wiring:
     clock: Clock
     desk: Desk
     runtime: Runtime
+    rules: Rulebook
+    _watches: bool = field(default=False, init=False)
 
     @classmethod
     def connect(
@@ -114,7 +122,7 @@ class Wiring:
             hooks=hooks or StreamHooks(),
             slots=settings.stack.gate_slots,
         )
-        return cls(settings, engine, client, clock, desk, runtime)
+        return cls(settings, engine, client, clock, desk, runtime, Rulebook(engine, settings))
 
     def host(self, actor: str) -> None:
         """Attach *actor* to the runtime."""
@@ -133,37 +141,71 @@ class Wiring:
     # ------------------------------------------------------------ actors
 
     def _gate(self) -> None:
-        ports = self.brokerages(self.budgets("gate"))
+        ports = self._own(self.budgets("gate"))
+        starting.require_sane_limits(self.engine, ports, self.clock())
         markets = {name: Market(port, self.clock) for name, port in ports.items()}
-        recorded = self.settings.stack.clock == "recorded"
-        beat = pulse.of_recorded_day(self.desk) if recorded else pulse.of_rows(self.desk)
-        gate = Gate(self.desk, markets, self.settings.rule_book(), beat)
-
-        late = Late(gate)
+        ruled = _RuledGate(self, markets)
 
         def handle(batch: Sequence[Delivered]) -> None:
+            late = Late(ruled.gate())
             timely, too_old = late.split([Read(item.fact, item.wall_at) for item in batch])
             for read in timely:
-                gate.handle(read.rec, read.wall_at)
+                ruled.gate().handle(read.rec, read.wall_at)
                 self.runtime.publish()
             if too_old:
                 late.refuse(too_old)
 
-        room = WaitingRoom(lambda entry: late.may_wait(entry.fields.get(b"body", b"")), handle, AT_ONCE)
+        def may_wait(entry: Entry) -> bool:
+            return Late(ruled.known()).may_wait(entry.fields.get(b"body", b""))
+
+        room = WaitingRoom(may_wait, handle, AT_ONCE)
         self.runtime.read_slot(Stream.RECOMMENDATIONS, "gate", handle, count=10, waiting=room)
+        self._interlock()
+
+    def pulse(self, settings: Settings) -> Pulse:
+        if settings.stack.clock == "recorded":
+            return pulse.of_recorded_day(self.desk)
+        return pulse.of_rows(self.desk, settings.bounds())
+
+    def _interlock(self) -> None:
+        """Watch from here while nobody else does. On a recorded day the clock itself waits for every actor."""
+        if self.settings.stack.clock == "recorded" or self._watches:
+            return
+        self._watches = True
+        keeper = self.runtime.keep("interlock")
+        watch = Interlock(
+            desk=self.desk,
+            pulse=lambda tx, account: self.pulse(self.rules.settings)(tx, account),
+            losses=lambda: Losses(self.desk, self.rules.settings.losses.rules(), Interlock.name),
+            lag=self._tracker_lag,
+            lease=lambda: keeper.lease,
+        )
+        self.runtime.every("interlock", TICK, watch.look_at_rows)
+        self.runtime.every("interlock-streams", TICK, watch.look_at_streams)
+
+    def _tracker_lag(self) -> timedelta:
+        partitions = range(self.settings.stack.partitions)
+        fills = {partitioned(Stream.FILLS, partition): ["tracker"] for partition in partitions}
+        waiting = [group.oldest_age_ms or 0 for group in progress(self.client, fills).groups]
+        return timedelta(milliseconds=max(waiting))
 
     def _executor(self) -> None:
         ttl = timedelta(seconds=self.settings.entries.entry_ttl_s)
         budgets = self.budgets("executor")
         lanes = ((Stream.ENTRIES, True, "executor-entries"), (Stream.EXITS, False, "executor-exits"))
         for stream, opens, timer in lanes:
-            executor = Executor(self.desk, self.brokerages(budgets, for_exits=not opens), ttl, opens)
+            executor = Executor(self.desk, self._own(budgets, for_exits=not opens), ttl, opens)
             self._read_partitions(stream, "executor", _one_by_one(executor.handle, self.runtime), count=10)
             self.runtime.every(timer, SWEEP_TIMER, executor.sweep)
 
     def _tracker(self) -> None:
-        tracker = Tracker(self.desk, self.settings.policy_of)
-        self._read_partitions(Stream.FILLS, "tracker", lambda batch: tracker.handle([item.fact for item in batch]))
+        tracker = Tracker(self.desk, self.rules.policy_of)
+
+        def handle(batch: Sequence[Delivered]) -> None:
+            self.rules.refresh()
+            tracker.handle([item.fact for item in batch])
+
+        self._read_partitions(Stream.FILLS, "tracker", handle)
 
     def _exit(self) -> None:
         actor = ExitActor(self.desk)
@@ -186,6 +228,7 @@ class Wiring:
         interval = timedelta(seconds=self.settings.stack.reconcile_every_s)
         self.runtime.every("reconciler", interval, reconciler.handle_timer)
         self.runtime.every("reconciler", HOUSEKEEPING, self._keep_house)
+        self._interlock()
 
     def _keep_house(self, _: datetime) -> None:
         """Streams go by what every group has finished, never by length; rows that are only delivery go by age."""
@@ -203,7 +246,7 @@ class Wiring:
         # On a recorded day a quiet minute of the wall says nothing about a socket.
         patient = Liveness(recycle_s=None, quiet_s=None)
         recorded = self.settings.stack.clock == "recorded"
-        ports = self.brokerages(self.budgets("feeds"))
+        ports = self._own(self.budgets("feeds"))
         feeds = Feeds(
             {name: AccountFeed(keys=self.keys(name), brokerage=ports[name]) for name in ports},
             self.endpoints(),
@@ -217,7 +260,13 @@ class Wiring:
         if not feeds.wait_connected(CONNECT_S):
             log.warning("not every feed is connected yet: %s", feeds.status())
         self.runtime.every("feeds", FEEDS_TIMER, feeds.on_timer)
+        self.runtime.every("feeds-connected", FEEDS_TIMER, lambda _: self._note_connected(feeds.connected_accounts()))
         self.runtime.on_stop(feeds.stop)
+
+    def _note_connected(self, connected: Iterable[AccountName]) -> None:
+        with self.engine.begin() as tx:
+            for account in connected:
+                vital_signs.note(tx, vital_signs.BROKER_STREAM, self.desk.wall(), account)
 
     def _read_partitions(
         self, stream: Stream, group: str, handle: Callable[[Sequence[Delivered]], None], *, count: int = 100
@@ -244,6 +293,14 @@ class Wiring:
             )
             for name, budget in budgets.items()
         }
+
+    def _own(
+        self, budgets: Mapping[AccountName, RateBudget], *, for_exits: bool = False
+    ) -> dict[AccountName, Brokerage]:
+        """Return clients that are proved to open our accounts, as far as the brokerage answers."""
+        ports = self.brokerages(budgets, for_exits=for_exits)
+        starting.require_own_accounts(self.engine, ports)
+        return ports
 
     def budgets(self, actor: str) -> dict[AccountName, RateBudget]:
         """Return *actor*'s share of what Alpaca grants each account; of the executor's, exits have a part alone.
@@ -314,13 +371,6 @@ def make_desk(
     )
 
 
-def configure_accounts(settings: Settings, engine: Engine, now: datetime) -> None:
-    """Write the configured limits into the accounts' rows."""
-    with engine.begin() as tx:
-        for name in settings.account_names():
-            accounts.configure(tx, name, settings.accounts[name].limits(), now)
-
-
 def publish_facts(client: redis.Redis, stream: str, facts: Sequence[Fact]) -> None:
     publish_many(client, [(stream, encode(fact)) for fact in facts])
 
@@ -334,6 +384,29 @@ def _one_by_one(handle: Callable[[Any], None], runtime: Runtime) -> Callable[[Se
             runtime.publish()
 
     return run
+
+
+@dataclass(slots=True)
+class _RuledGate:
+    """The gate under the rules in force: made anew when they change, so that each decision names those it used."""
+
+    wiring: Wiring
+    markets: Mapping[AccountName, Market]
+    _made: tuple[str, Gate] | None = field(default=None, init=False)
+
+    def known(self) -> Gate:
+        """Return the gate under the rules that were in force at the last look: for a glance, not for a decision."""
+        return self._made[1] if self._made else self.gate()
+
+    def gate(self) -> Gate:
+        settings = self.wiring.rules.refresh()
+        in_force = self.wiring.rules.hash
+        if self._made is None or self._made[0] != in_force:
+            desk = replace(self.wiring.desk, origin=origin(settings))
+            pulse = self.wiring.pulse(settings)
+            made = Gate(desk, self.markets, settings.rule_book(), pulse, settings.losses.rules())
+            self._made = (in_force, made)
+        return self._made[1]
 
 
 class _TickMeter:

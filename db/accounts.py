@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from db import pnl
+from db import interlocks, latches, limits, pnl
 from domain.account import Book, Commitment, Limits, TradingState
 from domain.ids import AccountName
 from domain.instrument import Kind
@@ -21,33 +22,37 @@ class UnknownAccount(LookupError):
     """No such account is configured; nothing may be traded for it."""
 
 
-def configure(tx: Connection, account: AccountName, limits: Limits, now: datetime) -> None:
-    """Bring the row of *account* to the configured *limits*; a change is recorded. A new account waits, reducing."""
-    values = {
-        "account": account,
-        "now": now,
-        "max_positions": limits.max_positions,
-        "max_exposure_usd": limits.max_exposure_usd,
-        "max_daily_loss_usd": limits.max_daily_loss_usd,
-        "max_contracts": limits.max_contracts_per_order,
-    }
-    changed = tx.execute(
+#: Who the configuration file is in the history.
+CONFIGURATION: Final = "configuration"
+#: Why a new account waits: it is the reconciler's to lift.
+NOT_RECONCILED: Final = "not reconciled yet"
+
+
+def configure(tx: Connection, account: AccountName, of_file: Limits, now: datetime) -> bool:
+    """Bring the row of *account* to what the configuration says; a change is recorded. A new account waits, reducing.
+
+    Overrides stay until they end. Returns whether anything changed.
+    """
+    created = tx.execute(
         text(
             "INSERT INTO accounts (account, state, state_reason, state_since, max_positions, max_exposure_usd,"
-            " max_daily_loss_usd, max_contracts_per_order, ours_since)"
-            " VALUES (:account, 'reducing', 'interlock: not reconciled yet', :now, :max_positions, :max_exposure_usd,"
-            " :max_daily_loss_usd, :max_contracts, :now)"
-            " ON CONFLICT (account) DO UPDATE SET max_positions = :max_positions,"
-            " max_exposure_usd = :max_exposure_usd, max_daily_loss_usd = :max_daily_loss_usd,"
-            " max_contracts_per_order = :max_contracts"
-            " WHERE (accounts.max_positions, accounts.max_exposure_usd, accounts.max_daily_loss_usd,"
-            " accounts.max_contracts_per_order)"
-            " IS DISTINCT FROM (:max_positions, :max_exposure_usd, :max_daily_loss_usd, :max_contracts)"
+            " max_daily_loss_usd, max_contracts_per_order, max_drawdown_usd, max_drawdown_pct, ours_since)"
+            f" VALUES (:account, 'reducing', 'interlock: {NOT_RECONCILED}', :now, :max_positions, :max_exposure_usd,"
+            " :max_daily_loss_usd, :max_contracts_per_order, :max_drawdown_usd, :max_drawdown_pct, :now)"
+            " ON CONFLICT (account) DO NOTHING"
         ),
-        values,
+        {"account": account, "now": now, **asdict(of_file)},
     ).rowcount
+    if created:
+        limits.record(tx, account, of_file, CONFIGURATION, "the account is new", now)
+        interlocks.engage(tx, account, interlocks.RECONCILIATION, NOT_RECONCILED, now)
+        changed = True
+    else:
+        lock(tx, account)
+        changed = limits.change(tx, account, of_file, CONFIGURATION, "as the file says at start", now)
     if changed:
-        record_change(tx, account, now, "configuration", "limits", f"{limits}")
+        record_change(tx, account, now, CONFIGURATION, "limits", f"{of_file}")
+    return changed
 
 
 def names(tx: Connection) -> frozenset[AccountName]:
@@ -75,34 +80,43 @@ def read_book(
     marks: Mapping[str, Known[Decimal] | Unknown],
     session: Known[Session] | Unknown,
     now: datetime,
+    max_mark_age: timedelta,
 ) -> Book:
     """Return what *account* has committed. Call it under :func:`lock`, or it may change while you look.
 
-    *marks* holds the price of each open position's symbol; a missing one makes the daily P&L unknown.
+    *marks* holds the price of each open position's symbol; a missing one, or one older than *max_mark_age*, makes the
+    daily P&L unknown.
     """
-    row = tx.execute(text("SELECT * FROM accounts WHERE account = :account"), {"account": account}).one_or_none()
-    if row is None:
+    row = tx.execute(
+        text(
+            "SELECT a.*, e.state AS every_state, e.state_reason AS every_reason"
+            " FROM accounts a, every_account e WHERE account = :account"
+        ),
+        {"account": account},
+    ).one_or_none()
+    in_force = limits.in_force(tx, account, now)
+    if row is None or in_force is None:
         raise UnknownAccount(f"account: {account!r} is not configured")
-    latched = isinstance(session, Known) and row.loss_latched_on == session.value.day
+    state, reason = _strictest(row)
     return Book(
         account=account,
-        state=TradingState(row.state),
-        state_reason=row.state_reason,
-        limits=_limits(row),
+        state=state,
+        state_reason=reason,
+        limits=in_force,
         commitments=tuple(commitments(tx, account)),
-        daily_pnl_usd=pnl.since_open(tx, account, marks, session, now),
-        loss_latched=latched,
+        daily_pnl_usd=pnl.since_open(tx, account, marks, session, now, max_mark_age, -in_force.max_daily_loss_usd),
+        equity_peak_usd=row.equity_peak_usd,
+        latched=frozenset(kind for kind, latch in latches.live(tx, account).items() if latch.latched_at is not None),
         read_at=now,
     )
 
 
-def _limits(row: Row[Any]) -> Limits:
-    return Limits(
-        max_positions=row.max_positions,
-        max_exposure_usd=row.max_exposure_usd,
-        max_daily_loss_usd=row.max_daily_loss_usd,
-        max_contracts_per_order=row.max_contracts_per_order,
-    )
+def _strictest(row: Row[Any]) -> tuple[TradingState, str]:
+    """Return the stricter of the account's own state and that of all accounts, with its reason."""
+    own, every = TradingState(row.state), TradingState(row.every_state)
+    if own.stricter(every) is own:
+        return own, row.state_reason
+    return every, f"every account: {row.every_reason}"
 
 
 def commitments(tx: Connection, account: AccountName) -> Sequence[Commitment]:
@@ -168,21 +182,49 @@ def set_state(tx: Connection, account: AccountName, state: TradingState, reason:
     return bool(changed)
 
 
-def latch_loss(tx: Connection, account: AccountName, day: date, reason: str, now: datetime) -> None:
-    """No further entry passes in the session of *day*; a person may lift it."""
-    latched = tx.execute(
+def every_state(tx: Connection) -> tuple[TradingState, str]:
+    """Return the trading state that holds for every account, and its reason."""
+    row = tx.execute(text("SELECT state, state_reason FROM every_account")).one()
+    return TradingState(row.state), row.state_reason
+
+
+def set_every_state(tx: Connection, state: TradingState, reason: str, now: datetime) -> bool:
+    """Change the state of all accounts, also of those that are configured later; False when it was so already."""
+    changed = tx.execute(
         text(
-            "UPDATE accounts SET loss_latched_on = :day WHERE account = :account"
-            " AND loss_latched_on IS DISTINCT FROM :day"
+            "UPDATE every_account SET state = :state, state_reason = :reason, state_since = :now"
+            " WHERE (state, state_reason) IS DISTINCT FROM (:state, :reason)"
         ),
-        {"account": account, "day": day},
+        {"state": state, "reason": reason, "now": now},
     ).rowcount
-    if latched:
-        record_change(tx, account, now, "gate", "daily loss latched", reason)
+    return bool(changed)
 
 
-def release_loss(tx: Connection, account: AccountName) -> None:
-    tx.execute(text("UPDATE accounts SET loss_latched_on = NULL WHERE account = :account"), {"account": account})
+def note_equity(tx: Connection, account: AccountName, equity: Known[Decimal]) -> None:
+    """Keep what the brokerage says the account is worth; the peak only rises."""
+    tx.execute(
+        text(
+            "UPDATE accounts SET equity_usd = :equity, equity_at = :at,"
+            " equity_peak_usd = greatest(equity_peak_usd, :equity)"
+            " WHERE account = :account AND (equity_at IS NULL OR equity_at < :at)"
+        ),
+        {"account": account, "equity": equity.value, "at": equity.at},
+    )
+
+
+def equity(tx: Connection, account: AccountName) -> Known[Decimal] | Unknown:
+    """Return what the account was worth when the brokerage was last asked."""
+    row = tx.execute(
+        text("SELECT equity_usd, equity_at FROM accounts WHERE account = :account"), {"account": account}
+    ).one()
+    if row.equity_usd is None:
+        return Unknown("the brokerage was not asked yet", "account")
+    return Known(row.equity_usd, row.equity_at, "account")
+
+
+def forget_peak(tx: Connection, account: AccountName) -> None:
+    """Count the drawdown from what the account is worth now: a person has seen it."""
+    tx.execute(text("UPDATE accounts SET equity_peak_usd = equity_usd WHERE account = :account"), {"account": account})
 
 
 def record_change(tx: Connection, account: AccountName, now: datetime, by: str, what: str, reason: str) -> None:
@@ -200,6 +242,14 @@ def broker_account_number(tx: Connection, account: AccountName) -> str | None:
         text("SELECT broker_account_number FROM accounts WHERE account = :account"), {"account": account}
     ).scalar_one()
     return number
+
+
+def owner_of(tx: Connection, account_number: str) -> AccountName | None:
+    """Return our account that belongs to *account_number* at the brokerage, None when none does yet."""
+    owner = tx.execute(
+        text("SELECT account FROM accounts WHERE broker_account_number = :number"), {"number": account_number}
+    ).scalar()
+    return None if owner is None else AccountName(owner)
 
 
 def mark_reconciled(tx: Connection, account: AccountName, account_number: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from domain.account import Limits
 from domain.checks import Check
 from domain.ids import AccountName, OrderId, RecommendationId
 from domain.selection import Selection
@@ -91,15 +92,21 @@ def record(
     steps: Sequence[Step] | None,
     selection: Selection | None,
     order_id: OrderId | None,
+    limits: Limits | None,
     now: datetime,
     origin: str,
 ) -> None:
-    """Write the outcome; there is only one: a second write is refused by the primary key."""
+    """Write the outcome; there is only one: a second write is refused by the primary key.
+
+    *origin* names code and configuration, *limits* are those in force, None for a SELL, which has none.
+    """
     statement = text(
         "INSERT INTO decisions (recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id,"
-        " at, origin) VALUES (:recommendation, :account, :outcome, :checks, :sizing, :steps, :selection, :order_id,"
-        " :now, :origin)"
-    ).bindparams(*(bindparam(name, type_=JSONB(none_as_null=True)) for name in ("checks", "steps", "selection")))
+        " limits, at, origin) VALUES (:recommendation, :account, :outcome, :checks, :sizing, :steps, :selection,"
+        " :order_id, :limits, :now, :origin)"
+    ).bindparams(
+        *(bindparam(name, type_=JSONB(none_as_null=True)) for name in ("checks", "steps", "selection", "limits"))
+    )
     tx.execute(
         statement,
         {
@@ -111,6 +118,7 @@ def record(
             "steps": None if steps is None else [asdict(step) for step in steps],
             "selection": None if selection is None else _as_text(asdict(selection)),
             "order_id": order_id,
+            "limits": None if limits is None else _plain_limits(limits),
             "now": now,
             "origin": origin,
         },
@@ -164,6 +172,11 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_text(inner) for inner in value]
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _plain_limits(limits: Limits) -> dict[str, Any]:
+    """Dollars are text in JSON, counts are numbers."""
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(limits).items()}
 
 
 def exists(tx: Connection, recommendation: RecommendationId, account: AccountName) -> bool:

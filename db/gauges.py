@@ -15,7 +15,9 @@ Rows = Sequence[Row[Any]]
 #: Realised dollars are unknown as soon as one position left without a known price.
 _ACCOUNTS: Final = text(
     "SELECT a.*, held.open_positions, bound.committed, bound.exposure_usd, pending.reservations, pending.reserved_usd,"
-    " missing.unapplied, missing.unapplied_since, earned.realized_usd, beyond.breaches"
+    " missing.unapplied, missing.unapplied_since, earned.realized_usd, beyond.breaches,"
+    " EXISTS (SELECT 1 FROM latches t WHERE t.account = a.account AND kind = 'daily_loss'"
+    "          AND latched_at IS NOT NULL AND lifted_at IS NULL) AS loss_latched"
     " FROM accounts a,"
     " LATERAL (SELECT count(*) AS open_positions FROM positions p"
     "           WHERE p.account = a.account AND closed_at IS NULL) AS held,"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -27,8 +26,8 @@ _RECOMMENDATION: Final = text(
 )
 
 _DECISIONS: Final = text(
-    "SELECT recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id, at, origin"
-    " FROM decisions"
+    "SELECT recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id, limits,"
+    " at, origin FROM decisions"
     " WHERE (CAST(:recommendation AS text) IS NULL OR recommendation = :recommendation)"
     " ORDER BY at, recommendation, account"
 )
@@ -73,6 +72,8 @@ _POSITIONS: Final = text(
 #: Realised dollars are unknown as soon as one position left without a known price.
 _ACCOUNTS: Final = text(
     "SELECT a.*, now_bound.positions, now_bound.exposure_usd,"
+    " ARRAY(SELECT kind FROM latches t WHERE t.account = a.account AND latched_at IS NOT NULL AND lifted_at IS NULL"
+    "       ORDER BY kind) AS latched,"
     " greatest(peak.positions, now_bound.positions) AS peak_positions,"
     " greatest(peak.exposure_usd, now_bound.exposure_usd) AS peak_exposure_usd, earned.realized_pnl_usd"
     " FROM accounts a,"
@@ -167,14 +168,6 @@ def _close_blocked(row: Mapping[str, Any]) -> int | None:
 def accounts(tx: Connection) -> Rows:
     """Return the accounts with what they have bound now and at most, reservations included."""
     return _rows(tx, _ACCOUNTS)
-
-
-def loss_latched_on(tx: Connection, account: str) -> date | None:
-    """Return the session in which the account's daily loss stopped entries, None when it is not latched."""
-    day: date | None = tx.execute(
-        text("SELECT loss_latched_on FROM accounts WHERE account = :account"), {"account": account}
-    ).scalar_one()
-    return day
 
 
 def breaches(tx: Connection) -> int:

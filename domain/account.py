@@ -20,15 +20,36 @@ class TradingState(StrEnum):
     REDUCING = "reducing"  # exits and SELLs only; set by the interlock, lifts itself when the cause is gone
     HALTED = "halted"  # the same, open entry orders are canceled, lifted by a person only
 
+    def stricter(self, other: TradingState) -> TradingState:
+        """Return the one of the two that lets less happen."""
+        strictness = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+        return max(self, other, key=strictness.index)
+
+
+class LossKind(StrEnum):
+    """What a latch is about."""
+
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Ceilings of one account. A position counts from the approval of its order, not from its fill."""
+    """Ceilings of one account. A position counts from the approval of its order, not from its fill.
+
+    Drawdown is counted from the account's highest equity; None is switched off.
+    """
 
     max_positions: int
     max_exposure_usd: Decimal
     max_daily_loss_usd: Decimal
     max_contracts_per_order: int
+    max_drawdown_usd: Decimal | None
+    max_drawdown_pct: Decimal | None
+
+    @property
+    def has_drawdown(self) -> bool:
+        return self.max_drawdown_usd is not None or self.max_drawdown_pct is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +71,11 @@ class Commitment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """A locked snapshot: nothing in it can change until the transaction ends."""
+    """A locked snapshot: nothing in it can change until the transaction ends.
+
+    *state* is the stricter of the account's own and that of all accounts; *limits* are those in force, overrides
+    included. *equity_peak_usd* is the highest equity that the brokerage ever stated, None before the first.
+    """
 
     account: AccountName
     state: TradingState
@@ -58,7 +83,8 @@ class Book:
     limits: Limits
     commitments: tuple[Commitment, ...]
     daily_pnl_usd: Known[Decimal] | Unknown
-    loss_latched: bool
+    equity_peak_usd: Decimal | None
+    latched: frozenset[LossKind]
     read_at: datetime
 
     @property

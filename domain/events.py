@@ -346,6 +346,29 @@ class AccountStateChanged(OurFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged(OurFact):
+    """*limit* of *account* is *after* from now on; *until* is the end of an override, null where there is none."""
+
+    account: AccountName
+    limit: str
+    before: str
+    after: str
+    until: datetime | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationChanged(OurFact):
+    """Other rules are in force: *before* and *after* are hashes, *before* null for the first ones."""
+
+    before: str | None
+    after: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftFound(OurFact):
     """Broker and rows disagree about *symbol*: both quantities, signed."""
 
@@ -374,5 +397,7 @@ AnyFact = (
     | ExitTriggered
     | OrderEnded
     | AccountStateChanged
+    | LimitChanged
+    | ConfigurationChanged
     | DriftFound
 )

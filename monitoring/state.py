@@ -56,10 +56,10 @@ def of_rows(
     tx: Connection, now: datetime, wall: datetime, actors: Sequence[str], groups: Groups
 ) -> tuple[list[Sample], list[Held]]:
     """Return what the rows say at *now* (the stack's clock) and *wall* (that of heartbeats), and what is held."""
-    today, since = now.astimezone(_NEW_YORK).date(), now - RECENT
+    since = now - RECENT
     accounts, positions = gauges.accounts(tx), gauges.open_positions(tx)
     samples = [
-        *(s for row in accounts for s in _account(row, now, row.loss_latched_on == today)),
+        *(s for row in accounts for s in _account(row, now)),
         *_mismatches(tx, [row.account for row in accounts if row.reconciled_at is not None]),
         *_recent(tx, since),
         *(s for row in positions for s in _position(row, now)),
@@ -72,11 +72,11 @@ def of_rows(
     return samples, [Held(row.account, row.symbol) for row in positions]
 
 
-def _account(row: Any, now: datetime, loss_latched: bool) -> Iterator[Sample]:
+def _account(row: Any, now: datetime) -> Iterator[Sample]:
     who = (row.account,)
     for state in TradingState:
         yield Sample(of.STATE, (*who, state), int(row.state == state))
-    yield Sample(of.LOSS_LATCHED, who, int(loss_latched))
+    yield Sample(of.LOSS_LATCHED, who, int(row.loss_latched))
     numbers = {
         of.OPEN_POSITIONS: row.open_positions,
         of.COMMITTED: row.committed,

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors.pulse import NEEDED
 from domain.account import Book, Limits, TradingState
 from domain.candidates import SelectionRules
 from domain.contracts import Greeks, Snapshot
@@ -17,6 +16,7 @@ from domain.gates import EntryRules, Proposal, RuleBook
 from domain.history import History
 from domain.ids import AccountName, FactId, fact_id
 from domain.instrument import Contract, Kind, Option, parse_symbol
+from domain.interlock import NEEDED, Bounds, Sign
 from domain.known import Known
 from domain.regime import Band, RegimeRules
 from domain.session import Session
@@ -62,6 +62,8 @@ def some_limits(**over: Any) -> Limits:
         "max_exposure_usd": Decimal("10000.00"),
         "max_daily_loss_usd": Decimal("500.00"),
         "max_contracts_per_order": 10,
+        "max_drawdown_usd": Decimal("50000.00"),
+        "max_drawdown_pct": Decimal("50.00"),
     }
     return Limits(**values | over)
 
@@ -98,7 +100,6 @@ def some_rules(**over: Any) -> EntryRules:
         "symbol_cooldown": None,
         "underlying_cooldown": None,
         "max_losses_in_a_row": None,
-        "max_silence": timedelta(seconds=15),
         "selection": None,
         "risk": None,
         "regime": None,
@@ -232,7 +233,8 @@ def a_book(**over: Any) -> Book:
         "limits": some_limits(),
         "commitments": (),
         "daily_pnl_usd": Known(Decimal("0.00"), NOON, "fills and marks"),
-        "loss_latched": False,
+        "equity_peak_usd": Decimal("100000.00"),
+        "latched": frozenset(),
         "read_at": NOON,
     }
     return Book(**values | over)
@@ -267,9 +269,26 @@ def some_means(**over: Any) -> Means:
     return Means(**values | over)
 
 
-def alive(**silent_s: int) -> dict[str, timedelta]:
-    """How long each actor has been silent, in seconds where the test says it."""
-    return {actor: timedelta(seconds=silent_s.get(actor, 0)) for actor in NEEDED}
+def some_bounds(**over: Any) -> Bounds:
+    values = {
+        "silence": timedelta(seconds=15),
+        "tracker_lag": timedelta(seconds=10),
+        "price_age": timedelta(seconds=900),
+        "reconciliation_age": timedelta(seconds=120),
+        "broker_stream": timedelta(seconds=60),
+        "streams": timedelta(seconds=5),
+    }
+    return Bounds(**values | over)
+
+
+def alive(**silent_s: int | None) -> tuple[Sign, ...]:
+    """How long each actor has been silent, in seconds where the test says it; None is never seen."""
+    ages = {actor: silent_s.get(actor, 0) for actor in NEEDED}
+    bound = timedelta(seconds=15)
+    return tuple(
+        Sign(part=actor, age=None if age is None else timedelta(seconds=age), bound=bound)
+        for actor, age in ages.items()
+    )
 
 
 def a_proposal(**over: Any) -> Proposal:
@@ -280,7 +299,7 @@ def a_proposal(**over: Any) -> Proposal:
         "now": NOON,
         "rules": some_rules(),
         "book": a_book(),
-        "pulse": Known(alive(), NOON, "heartbeats"),
+        "pulse": Known(alive(), NOON, "vital signs"),
         "instrument": parse_symbol(PUT),
         "contract": Known(a_contract(), NOON, "contracts"),
         "session": Known(SESSION, NOON, "calendar"),
@@ -288,6 +307,7 @@ def a_proposal(**over: Any) -> Proposal:
         "quote": Known(a_quote(), NOON, "quotes"),
         "feed_at": Known(NOON, NOON, "quotes"),
         "buying_power_usd": Known(Decimal("100000.00"), NOON, "account"),
+        "equity_usd": Known(Decimal("100000.00"), NOON, "account"),
         "trading_blocked": Known(False, NOON, "account"),
         "history": Known(a_history(), NOON, "orders and positions"),
         "sizing": a_sizing(1),

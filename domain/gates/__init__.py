@@ -76,7 +76,12 @@ from domain.gates.session import (
     session_is_long_enough,
     time_is_within_entry_hours,
 )
-from domain.gates.state import account_is_active, daily_loss_is_within_limit, stack_is_alive
+from domain.gates.state import (
+    account_is_active,
+    daily_loss_is_within_limit,
+    drawdown_is_within_limit,
+    stack_is_alive,
+)
 from domain.gates.verdict import broken, not_looked_at
 
 __all__ = ["GATES", "SWITCHABLE", "EntryRules", "Gate", "Proposal", "RuleBook", "ask_of", "review"]
@@ -135,6 +140,7 @@ GATES: Final[tuple[Gate, ...]] = (
     portfolio_vega_is_within_limit,
     portfolio_theta_is_within_limit,
     daily_loss_is_within_limit,
+    drawdown_is_within_limit,
 )
 
 

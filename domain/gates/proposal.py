@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from domain.account import Book
@@ -14,6 +14,7 @@ from domain.events import Quote, RecommendationIssued
 from domain.gates.rules import EntryRules
 from domain.history import History
 from domain.instrument import Contract, Instrument
+from domain.interlock import Sign
 from domain.known import Known, Unknown
 from domain.money import usd
 from domain.regime import Band
@@ -31,7 +32,7 @@ class Proposal:
     now: datetime
     rules: EntryRules
     book: Book
-    pulse: Known[Mapping[str, timedelta]] | Unknown
+    pulse: Known[tuple[Sign, ...]] | Unknown
     instrument: Instrument | Unknown
     contract: Known[Contract] | Unknown
     session: Known[Session] | Unknown
@@ -39,6 +40,7 @@ class Proposal:
     quote: Known[Quote] | Unknown
     feed_at: Known[datetime] | Unknown
     buying_power_usd: Known[Decimal] | Unknown
+    equity_usd: Known[Decimal] | Unknown
     trading_blocked: Known[bool] | Unknown
     history: Known[History] | Unknown
     sizing: Sizing | Unknown

@@ -105,7 +105,6 @@ class EntryRules:
     selection: SelectionRules | None
     risk: RiskRules | None
     regime: RegimeRules | None
-    max_silence: timedelta
     off: frozenset[str]
 
     @property

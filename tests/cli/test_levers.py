@@ -15,9 +15,10 @@ from sqlalchemy import text
 
 from cli import acts, letters
 from cli.wiring import Wiring
-from db import accounts, dead_letters
-from domain.account import TradingState
+from db import accounts, dead_letters, latches
+from domain.account import LossKind, TradingState
 from domain.events import AccountStateChanged
+from domain.loss import Sighting
 from streams import dead
 from streams.clients import writing_client
 from streams.codec import decode
@@ -88,17 +89,19 @@ def test_nothing_opens_in_a_halted_account_and_its_entries_are_canceled(house: H
 
 def test_resume_lets_entries_pass_again_after_a_daily_loss_too(house: House, gapless: Gapless):
     """The state and the latch of the daily loss go, and both are written down."""
+    seen = Sighting(seen_at=house.now, evidence_at=house.now)
     with house.engine.begin() as tx:
-        accounts.latch_loss(tx, LARGE, SESSION.day, "lost 500", house.now)
+        latches.see(tx, LARGE, LossKind.DAILY_LOSS, SESSION.day, "lost 500", seen)
+        latches.confirm(tx, LARGE, LossKind.DAILY_LOSS, SESSION.day, "lost 500", house.now)
     gapless("halt", LARGE, "--reason", "fire drill")
     answer = gapless("resume", LARGE, "--reason", "drill is over", "--json")
     with house.engine.connect() as tx:
-        latched = tx.execute(text("SELECT loss_latched_on FROM accounts WHERE account = 'large'")).scalar_one()
+        latched = latches.live(tx, LARGE)
 
     assert ("active", "drill is over") == state_of(house)
-    assert latched is None
+    assert {} == latched
     assert [True] == [item["loss_latch_released"] for item in answer.document["items"]]
-    assert ["state active", "daily loss latch released"] == [what for _, _, what, _ in changes(house)[-2:]]
+    assert ["state active", "daily_loss latch released"] == [what for _, _, what, _ in changes(house)[-2:]]
 
 
 def test_to_pull_a_lever_twice_changes_nothing(house: House, gapless: Gapless, redis_client: redis.Redis):

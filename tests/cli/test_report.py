@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from cli.report import report
+from db import limits
 from db.views import one_moment
 from tests.cli.house import AAA, BBB, House
 from tests.factories import LARGE, TINY
@@ -66,9 +67,7 @@ def test_the_report_has_exactly_the_promised_keys(house: House):
     assert [FILL] == _keys(found["fills"])
     assert [POSITION] == _keys(found["positions"])
     assert [ACCOUNT] == _keys(found["accounts"])
-    assert {"max_positions", "max_exposure_usd", "max_daily_loss_usd", "max_contracts_per_order"} == set(
-        found["accounts"][0]["limits"]
-    )
+    assert {*limits.NAMES} == set(found["accounts"][0]["limits"])
     assert set(found["gap"]) == {"fill_to_position_ms"}
     assert set(found["latency"]) == {"recommendation_to_order_ms", "tick_to_decision_ms"}
     assert [{"p50", "p99", "max"}] == _keys([*found["gap"].values(), *found["latency"].values()])

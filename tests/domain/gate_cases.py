@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from domain.account import Commitment, TradingState
+from domain.account import Commitment, LossKind, TradingState
 from domain.events import Action, Quote
 from domain.gates import Proposal
 from domain.ids import PositionId
@@ -117,8 +117,19 @@ def _bought_with(power: str) -> Proposal:
     return a_proposal(buying_power_usd=known(Decimal(power)))
 
 
-def _down(pnl: str, latched: bool = False) -> Proposal:
-    return _book(daily_pnl_usd=known(Decimal(pnl)), loss_latched=latched)
+def _down(pnl: str, *latched: LossKind) -> Proposal:
+    return _book(daily_pnl_usd=known(Decimal(pnl)), latched=frozenset(latched))
+
+
+def _worth(equity: str, *latched: LossKind, peak: str | None = "100000.00", **limits: Decimal | None) -> Proposal:
+    """An account that was worth *peak*; it may lose $2,000 of it, unless *limits* say otherwise."""
+    off: dict[str, Decimal | None] = {"max_drawdown_usd": Decimal("2000.00"), "max_drawdown_pct": None}
+    book = a_book(
+        limits=some_limits(**off | limits),
+        equity_peak_usd=None if peak is None else Decimal(peak),
+        latched=frozenset(latched),
+    )
+    return a_proposal(book=book, equity_usd=known(Decimal(equity)))
 
 
 def _committed(count: int, limit: int) -> Proposal:
@@ -149,13 +160,11 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
         ("-a state that nobody knows", _book(state="paused"), "paused"),
     ),
     "stack_is_alive": (
-        ("+just within", a_proposal(pulse=known(alive(exit=15))), "executor, exit, feeds, tracker answer"),
-        ("-a second beyond", a_proposal(pulse=known(alive(exit=16))), "exit silent for 16 s"),
-        (
-            "-two of them",
-            a_proposal(pulse=known(alive(exit=20, feeds=99))),
-            "exit silent for 20 s, feeds silent for 99 s",
-        ),
+        ("+just within", a_proposal(pulse=known(alive(exit=15))), "well: executor, exit, feeds, tracker"),
+        ("-a second beyond", a_proposal(pulse=known(alive(exit=16))), "exit 16 s"),
+        ("-two of them", a_proposal(pulse=known(alive(exit=20, feeds=99))), "exit 20 s, feeds 99 s"),
+        ("-one was never seen", a_proposal(pulse=known(alive(tracker=None))), "tracker never seen"),
+        ("-nothing is looked at", a_proposal(pulse=known(())), "well: "),
     ),
     "action_is_permitted": (
         ("+the pair is listed", a_proposal(rules=some_rules(permitted=frozenset({(Action.BUY, Kind.PUT)}))), "BUY PUT"),
@@ -319,9 +328,28 @@ _TABLE: Final[dict[str, tuple[tuple[str, Proposal, str], ...]]] = {
         ("+a cent above the limit", _down("-499.99"), "-499.99"),
         ("-the limit", _down("-500.00"), "-500.00"),
         ("-a cent beyond it", _down("-500.01"), "-500.01"),
-        ("-latched, whatever the marks say now", _down("100.00", latched=True), "latched"),
+        ("-latched, whatever the marks say now", _down("100.00", LossKind.DAILY_LOSS), "latched"),
+        ("+another latch is another gate's", _down("100.00"), "100.00"),
         ("-no number", _down("NaN"), "raised"),
         ("-without end", _down("Infinity"), "raised"),
+    ),
+    "drawdown_is_within_limit": (
+        ("+at the peak", _worth("100000.00"), "100000.00 of a peak of 100000.00"),
+        ("+a cent above the limit", _worth("98000.01"), "98000.01"),
+        ("-the limit", _worth("98000.00"), "98000.00"),
+        ("-a cent beyond it", _worth("97999.99"), "97999.99"),
+        (
+            "+a cent above, in per cent",
+            _worth("95000.01", max_drawdown_usd=None, max_drawdown_pct=Decimal(5)),
+            "95000.01",
+        ),
+        ("-the limit in per cent", _worth("95000.00", max_drawdown_usd=None, max_drawdown_pct=Decimal(5)), "95000.00"),
+        ("-the nearer of two", _worth("98900.00", max_drawdown_pct=Decimal(1)), "98900.00"),
+        ("-latched, whatever it is worth now", _worth("100000.00", LossKind.DRAWDOWN), "latched"),
+        ("-no peak", _worth("100000.00", peak=None), "unknown: no peak yet"),
+        ("+switched off", _worth("1.00", max_drawdown_usd=None), "not looked at"),
+        ("-no number", _worth("NaN"), "raised"),
+        ("-without end", _worth("Infinity"), "raised"),
     ),
 }
 
@@ -349,4 +377,5 @@ READS: Final[dict[str, frozenset[str]]] = {
     "exposure_is_within_limit": frozenset({"quote", "sizing", "instrument"}),
     "buying_power_is_enough": frozenset({"buying_power_usd", "quote", "sizing", "instrument"}),
     "daily_loss_is_within_limit": frozenset({"daily_pnl_usd"}),
+    "drawdown_is_within_limit": frozenset({"equity_usd"}),
 }

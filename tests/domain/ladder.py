@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from domain.account import Book, Commitment, Limits, TradingState
+from domain.account import Book, Commitment, Limits, LossKind, TradingState
 from domain.events import Action, Quote
 from domain.gates import EntryRules, Proposal, ask_of
 from domain.ids import PositionId
@@ -279,7 +279,7 @@ def _book(account: Account, past: Past, flaws: frozenset[str]) -> Book:
         limits=limits_of(account),
         commitments=commitments,
         daily_pnl_usd=_WHY if "loss unknown" in flaws else pnl,
-        loss_latched="latched" in flaws,
+        latched=frozenset({LossKind.DAILY_LOSS}) if "latched" in flaws else frozenset(),
     )
 
 
@@ -325,7 +325,7 @@ def proposal(account: Account, past: Past, m: Moment) -> Proposal:
         "sizing": size(rec, instrument.multiplier, ask_of(quote), some_means(max_contracts=account.cap)),
     }
     if "silent" in m.flaws:
-        values["pulse"] = Known({"exit": 16 * _S}, now, "test")
+        values["pulse"] = Known(alive(exit=16), now, "test")
     return replace(_HAPPY, **values)
 
 

@@ -31,7 +31,8 @@ from cli.children import Children
 from cli.local_alpaca import LocalAlpaca
 from cli.run import Stack, connected_servers, start_actors
 from cli.settings import SHIPPED, load
-from cli.wiring import ACTORS, configure_accounts, make_desk
+from cli.starting import bring_into_force
+from cli.wiring import ACTORS, make_desk
 from db import schema
 from domain.account import TradingState
 from domain.ids import AccountName
@@ -174,7 +175,7 @@ def scene(tmp_path: Path, killable_database: Killable, killable_redis: Killable)
         at_paper = asked.model_copy(update={"paper_url": alpaca.rest_url})
         settings = settings.model_copy(update={"brokerage": at_paper})
         with connected_servers(settings, tmp_path / "ledger") as stack:
-            configure_accounts(settings, stack.engine, datetime.now(UTC))
+            bring_into_force(settings, stack.engine, datetime.now(UTC))
             with mock.patch.dict(os.environ, FASTER):
                 start_actors(stack, SHIPPED)
             jobs = {"exporter": [_exporter(stack, outside)], "actors": _actors(stack)}

@@ -60,7 +60,7 @@ class Exchange:
     def account(self) -> BrokerAccount:
         return BrokerAccount(
             account_number=f"PA-{self.name}",
-            equity_usd=self.cash,
+            equity_usd=self.cash + 100 * sum(self.cost.values()),  # what is held, at what it cost
             cash_usd=self.cash,
             buying_power_usd=self.cash,
             options_buying_power_usd=self.cash,

@@ -1,0 +1,93 @@
+"""The last quote of what is held, and what it was worth at a session's open. Dollars a share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, text
+
+from domain.events import Quote
+from domain.ids import AccountName, PositionId
+from domain.known import Known, Unknown
+from domain.loss import mark_of
+from domain.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMark:
+    """A position was worth *price* at *at*, the first moment of the session of *day* at which anybody looked."""
+
+    position_id: PositionId
+    day: date
+    price: Decimal
+    at: datetime
+
+
+def keep(tx: Connection, quotes: Sequence[Quote]) -> None:
+    """Write the last quote of each symbol; an older one never replaces a newer one."""
+    if quotes:
+        tx.execute(
+            text(
+                "INSERT INTO marks (symbol, bid, ask, at) VALUES (:symbol, :bid, :ask, :at)"
+                " ON CONFLICT (symbol) DO UPDATE SET bid = :bid, ask = :ask, at = :at WHERE marks.at < :at"
+            ),
+            [{"symbol": q.symbol, "bid": q.bid, "ask": q.ask, "at": q.at} for q in quotes],
+        )
+
+
+def keep_open(tx: Connection, marks: Iterable[OpenMark]) -> None:
+    """Write marks of a session's open; the first one stays."""
+    rows = [{"id": m.position_id, "day": m.day, "price": m.price, "at": m.at} for m in marks]
+    if rows:
+        tx.execute(
+            text(
+                "INSERT INTO session_marks (position_id, day, price, at) VALUES (:id, :day, :price, :at)"
+                " ON CONFLICT (position_id, day) DO NOTHING"
+            ),
+            rows,
+        )
+
+
+def at_open(tx: Connection, account: AccountName, day: date) -> Mapping[PositionId, OpenMark]:
+    """Return what the positions of *account* were worth at the open of *day*."""
+    rows = tx.execute(
+        text(
+            "SELECT position_id, s.day, s.price, s.at FROM session_marks s JOIN positions USING (position_id)"
+            " WHERE account = :account AND s.day = :day"
+        ),
+        {"account": account, "day": day},
+    )
+    return {r.position_id: OpenMark(r.position_id, r.day, r.price, r.at) for r in rows}
+
+
+def unmarked(tx: Connection, account: AccountName, session: Session) -> Mapping[PositionId, str]:
+    """Return the symbols of open positions from before the open of *session* that nobody marked since."""
+    rows = tx.execute(
+        text(
+            "SELECT position_id, symbol FROM positions p WHERE account = :account AND closed_at IS NULL"
+            " AND opened_at < :open AND NOT EXISTS"
+            " (SELECT 1 FROM session_marks s WHERE s.position_id = p.position_id AND s.day = :day)"
+        ),
+        {"account": account, "open": session.open, "day": session.day},
+    )
+    return {r.position_id: r.symbol for r in rows}
+
+
+def of_held(tx: Connection, account: AccountName) -> Mapping[str, Known[Decimal] | Unknown]:
+    """Return the mark of each open position's symbol, as exit last saw it."""
+    rows = tx.execute(
+        text(
+            "SELECT p.symbol, m.bid, m.ask, m.at FROM positions p LEFT JOIN marks m USING (symbol)"
+            " WHERE p.account = :account AND p.closed_at IS NULL"
+        ),
+        {"account": account},
+    )
+    return {
+        r.symbol: Unknown("exit has not seen a price", "marks")
+        if r.at is None
+        else mark_of(r.bid, r.ask, r.at, "marks")
+        for r in rows
+    }

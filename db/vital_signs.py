@@ -1,0 +1,50 @@
+"""Until when each part of the stack is known to have been well: what the interlock and every gate judge by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from domain.ids import AccountName
+
+#: Names of signs that somebody writes; heartbeats, comparisons and prices have rows of their own.
+STREAMS: Final = "streams"
+TRACKER_LAG: Final = "tracker lag"
+BROKER_STREAM: Final = "broker stream"
+
+#: A price is missed only while its market is open, and not before the position was there.
+_READ: Final = text(
+    "SELECT 'actor' AS kind, actor AS name, max(at) AS at FROM heartbeats GROUP BY actor"
+    " UNION ALL SELECT 'sign', name, at FROM vital_signs WHERE account IN ('', :account)"
+    " UNION ALL SELECT 'reconciliation', '', reconciled_at FROM accounts WHERE account = :account"
+    " UNION ALL SELECT 'price', p.symbol, greatest(m.at, p.opened_at, s.open)"
+    " FROM positions p JOIN sessions s ON s.open <= :now AND :now < s.close LEFT JOIN marks m ON m.symbol = p.symbol"
+    " WHERE p.account = :account AND p.closed_at IS NULL"
+)
+
+
+class Vital(NamedTuple):
+    """*kind* is actor, sign, reconciliation or price; *at* is None when it was never well."""
+
+    kind: str
+    name: str
+    at: datetime | None
+
+
+def note(tx: Connection, name: str, at: datetime, account: str = "") -> None:
+    """Say that *name* was well at *at*; time does not go back."""
+    tx.execute(
+        text(
+            "INSERT INTO vital_signs (name, account, at) VALUES (:name, :account, :at)"
+            " ON CONFLICT (name, account) DO UPDATE SET at = :at WHERE vital_signs.at < :at"
+        ),
+        {"name": name, "account": account, "at": at},
+    )
+
+
+def read(tx: Connection, account: AccountName, now: datetime) -> tuple[Vital, ...]:
+    """Return what *account* depends on, in one look."""
+    rows = tx.execute(_READ, {"account": account, "now": now})
+    return tuple(Vital(r.kind, r.name, r.at) for r in rows)

@@ -1,0 +1,12 @@
+"""Limits with their history and overrides, latches, marks, the interlock and the configuration that is in force."""
+
+from __future__ import annotations
+
+from migrations.sql import run_beside
+
+revision = "0003"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    run_beside(__file__)
