@@ -15,6 +15,7 @@ from cli import documents, render
 from cli.options import AccountOption, JsonOption, maybe_account, session_of
 from cli.report import report as read_report
 from cli.session import Session
+from cli.why import why_nothing
 from db import timeline as timelines
 from db.views import one_moment
 
@@ -25,7 +26,19 @@ Document = dict[str, Any]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*; its context carries a :class:`cli.session.Session`."""
-    for command in (status, accounts, positions, orders, fills, streams, explain, timeline, verify, report):
+    for command in (
+        status,
+        accounts,
+        positions,
+        orders,
+        fills,
+        streams,
+        explain,
+        why_nothing,
+        timeline,
+        verify,
+        report,
+    ):
         app.command()(command)
 
 
