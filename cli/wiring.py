@@ -45,6 +45,7 @@ from domain.ids import AccountName
 from monitoring.metrics import ActorMetrics
 from streams.clients import writing_client
 from streams.codec import encode
+from streams.consumer import Entry
 from streams.hooks import StreamHooks
 from streams.names import Stream, partitioned
 from streams.progress import progress
