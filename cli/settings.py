@@ -371,10 +371,12 @@ class Settings(BaseSettings):
             ValidationError: *body* is not what this code calls rules.
             ValueError: a part of them is missing.
         """
-        if missing := [name for name in _DECISIVE if name not in body]:
+        known = type(self).model_fields
+        if missing := [name for name in _DECISIVE if name not in body and known[name].is_required()]:
             raise ValueError(f"rules: {', '.join(missing)} expected, found {sorted(body)}")
-        kinds: dict[str, Any] = {name: type(self).model_fields[name].annotation for name in _DECISIVE}
+        kinds: dict[str, Any] = {name: known[name].annotation for name in _DECISIVE if name in body}
         read: dict[str, Any] = {n: TypeAdapter(kind).validate_python(body[n]) for n, kind in kinds.items()}
+        read |= {n: known[n].get_default(call_default_factory=True) for n in _DECISIVE if n not in body}
         ours = {n: a.model_copy(update=_keys_of(self.accounts.get(n))) for n, a in read["accounts"].items()}
         return self.model_copy(update=read | {"accounts": ours})
 

@@ -15,7 +15,6 @@ from rich.console import Group
 from rich.text import Text
 from sqlalchemy import Connection
 
-from actors.desk import NEW_YORK, trading_day
 from cli import documents
 from cli.cells import age, table, when
 from cli.options import AccountOption, JsonOption, maybe_account, session_of
@@ -24,6 +23,7 @@ from cli.session import Session
 from cli.wiring import ACTORS
 from db import heartbeats, reasons
 from db.views import one_moment
+from domain.session import NEW_YORK, trading_day
 
 Document = dict[str, Any]
 

@@ -29,6 +29,7 @@ from tests.factories import (
     a_history,
     a_proposal,
     a_recommendation,
+    alive,
     some_limits,
     some_means,
     some_rules,

@@ -95,7 +95,7 @@ def test_R11_without_a_permission_list_nothing_starts_and_an_empty_one_permits_n
         load(file, {})
 
     file.write_text(said.replace(line, "permitted = []"))
-    rules = load(file, {}).entry_rules()
+    rules = load(file, {}).rule_book().of(LARGE, "day_trade")
     failed = {check.gate for check in review(a_proposal(rules=rules)) if not check.passed}
     assert "action_is_permitted" in failed
 
