@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.sql import run_beside
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 
 def upgrade() -> None:

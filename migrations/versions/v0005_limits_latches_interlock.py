@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.sql import run_beside
 
-revision = "0003"
-down_revision = "0010"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.sql import run_beside
 
-revision = "0010"
-down_revision = "0004"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:

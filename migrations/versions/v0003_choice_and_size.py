@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrations.sql import run_beside
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 
 
