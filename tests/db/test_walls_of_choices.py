@@ -16,7 +16,7 @@ from domain.ids import RecommendationId
 from domain.selection import Fallen, Scored, Selection, nothing
 from domain.sizing import Step
 from tests.db.wall_kit import fill, hold, open_order, refused, run
-from tests.factories import LARGE, NOON
+from tests.factories import LARGE, NOON, some_limits
 
 A_DECISION = """
 INSERT INTO decisions (recommendation, account, outcome, checks, sizing, sizing_steps, selection, order_id, at, origin)
@@ -81,6 +81,7 @@ def written(tx: Connection, **over: Any) -> dict[str, Any]:
         recommendation=RecommendationId("rec-1"),
         account=LARGE,
         checks=(),
+        limits=some_limits(),
         sizing="as asked",
         order_id=None,
         now=NOON,

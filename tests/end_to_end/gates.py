@@ -33,7 +33,7 @@ CONFIGURATION = {
     "max_feed_age_s = 120": "max_feed_age_s = 86400",
     "max_quote_age_s = 900": "max_quote_age_s = 86400",
     'max_daily_loss_usd = "500"': 'max_daily_loss_usd = "100000"',
-    'max_daily_loss_usd = "100"': 'max_daily_loss_usd = "100000"',
+    'max_daily_loss_usd = "100"': 'max_daily_loss_usd = "2000"',
     "max_positions = 5": "max_positions = 12",
     "max_positions = 1 ": "max_positions = 4 ",
     'max_exposure_usd = "10000"': 'max_exposure_usd = "15000"',
