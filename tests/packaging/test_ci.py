@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,7 +27,7 @@ def repository(tmp_path: Path) -> Path:
     """A repository with the real gate and tools that are content with everything."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    for tool in TOOLS:
+    for tool in (*TOOLS, ".venv/path/docker"):
         program(tmp_path / tool, PASSES)
     (tmp_path / ".gitignore").write_text(".venv/\n")
     git(tmp_path, "init", "--quiet")
@@ -46,8 +47,14 @@ def git(folder: Path, *words: str) -> None:
 
 def verdicts(folder: Path) -> tuple[int, dict[str, str]]:
     """Return the gate's exit code and what its summary says of each stage."""
+    path = f"{folder / '.venv' / 'path'}:{os.environ['PATH']}"
     done = subprocess.run(
-        [str(folder / ".ci" / "run")], stdin=subprocess.PIPE, capture_output=True, text=True, check=False
+        [str(folder / ".ci" / "run")],
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path},
     )
     summary = done.stdout.split("\n\n")[-1].splitlines()
     return done.returncode, {line[:18].strip(): line[18:26].strip() for line in summary}
