@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,9 @@ from domain.points import PARTS, WEIGHTS
 from domain.sells import SELL_GATES
 from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
 
-_RULES: Final = Path(__file__).resolve().parent.parent / "monitoring" / "prometheus" / "alerts.yml"
+_MONITORING: Final = Path(__file__).resolve().parent.parent / "monitoring"
+_RULES: Final = _MONITORING / "prometheus" / "alerts.yml"
+_DASHBOARDS: Final = _MONITORING / "grafana" / "dashboards"
 
 
 def gates_page() -> str:
@@ -44,28 +46,31 @@ def exits_page() -> str:
 
 
 def metrics_page() -> str:
-    """Return the page of metrics; which alerts use one is read from the rules."""
+    """Return the page of metrics; which alerts and dashboards use one is read from their files."""
     lead = (
         "Actors offer counters and latencies, each copy its own (`stack.metrics_port`). `gapless exporter` offers all"
         " state, once, read from PostgreSQL and Redis at every scrape. What nobody knows has no series: it is never 0."
         " Ages are in seconds of the stack's clock. A histogram has `_bucket`, `_sum` and `_count`."
     )
     rules = _RULES.read_text(encoding="utf-8") if _RULES.is_file() else ""
-    return _metrics_page(lead, rules.split("      - alert: ")[1:])
+    dashboards = {file.stem: file.read_text(encoding="utf-8") for file in sorted(_DASHBOARDS.glob("*.json"))}
+    return _metrics_page(lead, rules.split("      - alert: ")[1:], dashboards)
 
 
-def _metrics_page(lead: str, rules: list[str]) -> str:
+def _metrics_page(lead: str, rules: list[str], dashboards: Mapping[str, str]) -> str:
     lines = ["# The metrics", "", lead, "", "Made from the code by `python -m cli.catalogue docs`."]
     for title, families in (("an actor", ACTOR_FAMILIES), ("the exporter", EXPORTER_FAMILIES)):
-        lines += ["", f"| {title} | type | labels | what it says | alerts |", "|---|---|---|---|---|"]
-        lines += [_metric(family, rules) for family in families]
+        lines += ["", f"| {title} | type | labels | what it says | alerts | dashboards |", "|---|---|---|---|---|---|"]
+        lines += [_metric(family, rules, dashboards) for family in families]
     return "\n".join(lines) + "\n"
 
 
-def _metric(family: Family, rules: list[str]) -> str:
-    alerts = [rule.split("\n")[0] for rule in rules if re.search(rf"\b{family.name}\b", rule)]
+def _metric(family: Family, rules: list[str], dashboards: Mapping[str, str]) -> str:
+    name = rf"\b{family.name}(_bucket)?\b"
+    alerts = ", ".join(rule.split("\n")[0] for rule in rules if re.search(name, rule))
+    shown = ", ".join(board for board, text in dashboards.items() if re.search(name, text))
     labels = ", ".join(family.labels)
-    return f"| `{family.name}` | {family.kind} | {labels} | {family.help}. | {', '.join(alerts)} |"
+    return f"| `{family.name}` | {family.kind} | {labels} | {family.help}. | {alerts} | {shown} |"
 
 
 def selection_page() -> str:
