@@ -30,6 +30,11 @@ _UNFILLED: Final = ("custom.fillOpacity", 0)
 #: The widest symbol of an option, in pixels.
 _SYMBOL_PX: Final = 190
 
+#: A stop that fires a second late costs money.
+SLOW: Final[Steps] = ((None, GREEN), (1, RED))
+#: From which age on StreamStuck rings, in seconds.
+STUCK: Final[Steps] = ((None, GREEN), (30, RED))
+
 #: Words for numbers that are answers: value to (word, colour).
 Words = Mapping[str, tuple[str, str]]
 
@@ -114,11 +119,15 @@ def listing(
     columns: Mapping[str, tuple[str, str]],
     *,
     hidden: Sequence[str] = (),
+    no_rows: str = UNKNOWN,
     runbook: str | None = None,
     span: int = 24,
     height: int = 6,
 ) -> table.Panel:
-    """Rows now: the labels of the series, and a column for each of *columns*: its name to (expression, unit)."""
+    """Rows now: the labels of the series, and a column for each of *columns*: its name to (expression, unit).
+
+    *no_rows* stands where there is none: what cannot be seen has none either.
+    """
     panel = (
         table.Panel()
         .title(title)
@@ -126,7 +135,7 @@ def listing(
         .datasource(SOURCE)
         .unit("none")
         .thresholds(_thresholds(NEUTRAL))
-        .no_value(UNKNOWN)
+        .no_value(no_rows)
         .links(_links(runbook))
         .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
         .height(height)

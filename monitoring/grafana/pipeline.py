@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from monitoring import families as of
-from monitoring.grafana.parts import GREEN, NEUTRAL, ORANGE, RED, Steps, board, graph, listing, number
+from monitoring.grafana.parts import GREEN, NEUTRAL, ORANGE, SLOW, STUCK, Steps, board, graph, number
+from monitoring.grafana.pipeline_ends import brokerage, decisions, processes
 from monitoring.grafana.queries import none_if, quantile, quantiles, rate, series
 
-#: A stop that fires a second late costs money.
-_SLOW: Final[Steps] = ((None, GREEN), (1, RED))
-#: From which age on StreamStuck rings, in seconds.
-_STUCK: Final[Steps] = ((None, GREEN), (30, RED))
 _ANY_IS_A_LOOK: Final[Steps] = ((None, GREEN), (1, ORANGE))
 _NOT_OK: Final = 'result!="ok"'
 
@@ -35,9 +32,9 @@ def dashboard() -> Dashboard:
         ("Each actor: rate, errors, duration", _actors()),
         ("How long it takes", _latencies()),
         ("What waits", _streams()),
-        ("What is decided", _decisions()),
-        ("The brokerage", _brokerage()),
-        ("Processes", _processes()),
+        ("What is decided", decisions()),
+        ("The brokerage", brokerage()),
+        ("Processes", processes()),
     )
     for title, panels in rows:
         made.with_row(Row(title))
@@ -69,7 +66,7 @@ def _now() -> Iterator[stat.Panel]:
         "Over all streams and groups.",
         f"max({series(of.STREAM_AGE)})",
         unit="s",
-        steps=_STUCK,
+        steps=STUCK,
         runbook="StreamStuck",
         span=4,
     )
@@ -124,7 +121,7 @@ def _actors() -> Iterator[timeseries.Panel]:
         "Time that a batch took: nineteen of twenty were faster.",
         {"{{group}}: {{stream}}": quantile("0.95", of.BATCH_SECONDS, by="group, stream")},
         unit="s",
-        steps=_SLOW,
+        steps=SLOW,
         runbook="StreamStuck",
     )
 
@@ -135,7 +132,7 @@ def _latencies() -> Iterator[timeseries.Panel]:
         "From the frame that told of a fill to its position.",
         quantiles(of.FILL_TO_POSITION),
         unit="s",
-        steps=_SLOW,
+        steps=SLOW,
         runbook="FillNotApplied",
         span=6,
     )
@@ -144,7 +141,7 @@ def _latencies() -> Iterator[timeseries.Panel]:
         "From its entry into the stream to what the gate made of it.",
         quantiles(of.RECOMMENDATION_TO_DECISION),
         unit="s",
-        steps=_SLOW,
+        steps=SLOW,
         runbook="StreamStuck",
         span=6,
     )
@@ -153,7 +150,7 @@ def _latencies() -> Iterator[timeseries.Panel]:
         "From approval to the brokerage's acceptance, on the stack's clock.",
         quantiles(of.DECISION_TO_ORDER),
         unit="s",
-        steps=_SLOW,
+        steps=SLOW,
         runbook="StreamStuck",
         span=6,
     )
@@ -162,7 +159,7 @@ def _latencies() -> Iterator[timeseries.Panel]:
         "From a tick's entry into its stream to what exit made of it.",
         quantiles(of.TICK_TO_DECISION),
         unit="s",
-        steps=_SLOW,
+        steps=SLOW,
         runbook="StaleTicksForOpenPosition",
         span=6,
     )
@@ -175,7 +172,7 @@ def _streams() -> Iterator[timeseries.Panel]:
         "The oldest entry that a group has not handled.",
         {reader: series(of.STREAM_AGE)},
         unit="s",
-        steps=_STUCK,
+        steps=STUCK,
         runbook="StreamStuck",
         span=6,
     )
@@ -203,131 +200,4 @@ def _streams() -> Iterator[timeseries.Panel]:
         steps=_ANY_IS_A_LOOK,
         runbook="DeadLetters",
         span=6,
-    )
-
-
-def _decisions() -> Iterator[timeseries.Panel]:
-    yield graph(
-        "Decisions",
-        "Approved and refused.",
-        {"{{account}} {{outcome}}": rate(of.DECISIONS, by="account, outcome")},
-        unit="ops",
-    )
-    yield graph(
-        "Refusals by gate",
-        "The ten checks that fail most; a recommendation counts once for each.",
-        {"{{gate}}": f"topk(10, {rate(of.REFUSALS, by='gate')})"},
-        unit="ops",
-        runbook="GateBlind",
-    )
-    yield graph(
-        "Refusals because of the unknown",
-        "Checks that failed because what they look at was unknown.",
-        {
-            "{{account}} {{gate}}": none_if(
-                rate(of.DECISIONS, by="account"), f"topk(10, {rate(of.BLIND, by='account, gate')})"
-            )
-        },
-        unit="ops",
-        steps=((None, GREEN), (0.0001, RED)),
-        runbook="GateBlind",
-    )
-    yield graph(
-        "Orders",
-        "Accepted, or how they ended if not by filling.",
-        {"{{action}} {{result}} {{code}}": rate(of.ORDER_RESULTS, by="action, result, code")},
-        unit="ops",
-        runbook="CloseRejected",
-    )
-    yield graph(
-        "Fills",
-        "Executions applied, by where they were read first: a socket, or a look afterwards.",
-        {"{{account}} {{source}}": rate(of.FILLS, by="account, source")},
-        unit="ops",
-        runbook="FillNotApplied",
-    )
-    yield graph(
-        "Exits",
-        "Closes asked for, by the rule that fired.",
-        {"{{rule}}": rate(of.EXITS, by="rule")},
-        unit="ops",
-        runbook="PositionUnprotected",
-    )
-
-
-def _brokerage() -> Iterator[timeseries.Panel]:
-    yield graph(
-        "Requests",
-        "By what they are about and how they were answered; none is no answer.",
-        {"{{endpoint}} {{status}}": rate(of.BROKER_REQUESTS, by="endpoint, status")},
-        unit="reqps",
-        runbook="ReconcileStale",
-        span=6,
-    )
-    yield graph(
-        "Time to an answer",
-        "Nineteen of twenty were faster.",
-        {"{{endpoint}}": quantile("0.95", of.BROKER_SECONDS, by="endpoint")},
-        unit="s",
-        steps=_SLOW,
-        runbook="ReconcileStale",
-        span=6,
-    )
-    yield graph(
-        "Feeds",
-        "1 while connected and listening.",
-        {"{{feed}}": f"max by (feed) ({series(of.CONNECTED)})"},
-        unit="bool_on_off",
-        steps=((None, RED), (1, GREEN)),
-        runbook="StaleTicksForOpenPosition",
-        span=6,
-    )
-    yield graph(
-        "Frames and reconnects",
-        "What feeds have read, and how often they had to come back.",
-        {"{{feed}} frames": rate(of.FRAMES, by="feed"), "{{feed}} reconnects": rate(of.RECONNECTS, by="feed")},
-        unit="ops",
-        runbook="StaleTicksForOpenPosition",
-        span=6,
-    )
-
-
-def _processes() -> Iterator[timeseries.Panel | table.Panel]:
-    yield graph(
-        "Copies",
-        "Copies of each actor with a heartbeat within 30 s.",
-        {"{{actor}}": series(of.INSTANCES)},
-        unit="none",
-        steps=((None, RED), (1, GREEN)),
-        runbook="ActorDown",
-        span=6,
-    )
-    yield graph(
-        "Heartbeats",
-        "Since any copy last proved itself.",
-        {"{{actor}}": series(of.HEARTBEAT_AGE)},
-        unit="s",
-        steps=_STUCK,
-        runbook="ActorDown",
-        span=6,
-    )
-    yield graph(
-        "Reading the state",
-        "How long a scrape of the exporter reads each source.",
-        {"{{source}}": series(of.SOURCE_SECONDS)},
-        unit="s",
-        steps=((None, GREEN), (3, RED)),
-        runbook="StateUnknown",
-        span=6,
-    )
-    yield listing(
-        "Builds",
-        "Living copies by code and configuration, and processes that are scraped by theirs.",
-        {
-            "actors": (f"count by (version, code, config) ({series(of.ACTOR_INFO)})", "none"),
-            "scraped": (f"count by (version, code, config) ({series(of.BUILD_INFO)})", "none"),
-        },
-        runbook="MixedVersions",
-        span=6,
-        height=7,
     )

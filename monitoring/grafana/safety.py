@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from monitoring import families as of
@@ -16,11 +16,10 @@ from monitoring.grafana.parts import (
     ORANGE,
     RED,
     board,
-    graph,
-    listing,
     number,
 )
 from monitoring.grafana.queries import none_if, series
+from monitoring.grafana.safety_details import details
 
 #: Zero for as long as rows can be read at all.
 _HELD: Final = f"sum({series(of.OPEN_POSITIONS)})"
@@ -37,7 +36,7 @@ def dashboard() -> Dashboard:
         "Top row: am I safe? Green is known to be well, red is not well, orange is unknown or asks for a look.",
         other=("gapless-pipeline", "Pipeline"),
     )
-    for panel in (*_am_i_safe(), *_what_runs(), _accounts(), _ringing(), _positions(), *_over_time()):
+    for panel in (*_am_i_safe(), *_what_runs(), *details()):
         made.with_panel(panel)
     return made
 
@@ -170,114 +169,7 @@ def _what_runs() -> Iterator[stat.Panel]:
     )
 
 
-def _accounts() -> table.Panel:
-    return listing(
-        "Accounts",
-        "Each account with its limits. A profit is unknown once a position left without a known price.",
-        {
-            "state is": (_one(f"{series(of.STATE)} == 1", "account, state"), "none"),
-            "positions": (_one(series(of.OPEN_POSITIONS), "account"), "none"),
-            "with reserved": (_one(series(of.COMMITTED), "account"), "none"),
-            "position limit": (_one(series(of.MAX_POSITIONS), "account"), "none"),
-            "bound": (_one(series(of.EXPOSURE), "account"), "currencyUSD"),
-            "dollar limit": (_one(series(of.MAX_EXPOSURE), "account"), "currencyUSD"),
-            "realised": (_one(series(of.REALIZED), "account"), "currencyUSD"),
-            "daily loss limit": (_one(series(of.MAX_LOSS), "account"), "currencyUSD"),
-            "loss limit hit": (_one(series(of.LOSS_LATCHED), "account"), "bool_yes_no"),
-            "contracts an order": (_one(series(of.MAX_CONTRACTS), "account"), "none"),
-            "fills missing": (_one(series(of.UNAPPLIED), "account"), "none"),
-            "compared": (_one(series(of.RECONCILE_AGE), "account"), "s"),
-        },
-        hidden=("Value #A",),
-        runbook="AccountNotActive",
-        span=24,
-        height=5,
-    )
-
-
-def _ringing() -> table.Panel:
-    return listing(
-        "Alerts that ring",
-        "Every alert that fires now. Watchdog always does: without it nothing is evaluated.",
-        {"ringing": ('ALERTS{alertstate="firing"}', "bool_yes_no")},
-        hidden=("alertstate", "Value"),
-        runbook="Watchdog",
-        span=9,
-    )
-
-
-def _positions() -> table.Panel:
-    return listing(
-        "Open positions",
-        "What is held: by our rows, and by the brokerage's book when it was last compared.",
-        {
-            "ours": (f"sum by (account, symbol) ({series(of.QUANTITY, _source('rows'))})", "none"),
-            "brokerage's": (f"sum by (account, symbol) ({series(of.QUANTITY, _source('broker'))})", "none"),
-            "held for": (_one(series(of.POSITION_AGE), "account, symbol"), "s"),
-            "quote is old": (_one(series(of.TICK_AGE), "account, symbol"), "s"),
-            "failed closes": (_one(series(of.FAILED_CLOSES), "account, symbol"), "none"),
-        },
-        runbook="PositionAtBrokerNotInDatabase",
-        span=15,
-    )
-
-
-def _over_time() -> Iterator[timeseries.Panel]:
-    yield graph(
-        "Dollars bound, against the limit",
-        "Held and reserved at entry prices.",
-        {"{{account}}": series(of.EXPOSURE), "{{account}} limit": series(of.MAX_EXPOSURE)},
-        unit="currencyUSD",
-        runbook="ExposureOverLimit",
-    )
-    yield graph(
-        "Positions, against the limit",
-        "Held and reserved.",
-        {"{{account}}": series(of.COMMITTED), "{{account}} limit": series(of.MAX_POSITIONS)},
-        unit="none",
-        runbook="PositionCountOverLimit",
-    )
-    yield graph(
-        "Realised profit",
-        "Since the ledger began. A line ends where a position left without a known price.",
-        {"{{account}}": series(of.REALIZED)},
-        unit="currencyUSD",
-        steps=((None, RED), (0, GREEN)),
-    )
-    yield graph(
-        "Reserved by orders under way",
-        "Opening orders that can still fill, and the dollars that they bind.",
-        {"{{account}} dollars": series(of.RESERVED), "{{account}} orders": series(of.RESERVATIONS)},
-        unit="none",
-    )
-    yield graph(
-        "Oldest prices of what is held",
-        "The ten positions whose last quote is oldest.",
-        {"{{account}} {{symbol}}": f"topk(10, {series(of.TICK_AGE)})"},
-        unit="s",
-        steps=((None, GREEN), (300, RED)),
-        runbook="StaleTicksForOpenPosition",
-    )
-    yield graph(
-        "Rejected in the last five minutes",
-        "Orders that the brokerage did not take, by what they were for and why.",
-        {
-            "{{account}} {{action}} {{code}}": none_if(
-                f"sum by (account) ({series(of.OPEN_POSITIONS)})",
-                f"topk(10, sum by (account, action, code) ({series(of.REJECTED)}))",
-            )
-        },
-        unit="none",
-        runbook="OrderIntentMismatch",
-    )
-
-
 # ---------------------------------------------------------------- expressions
-
-
-def _one(expr: str, labels: str) -> str:
-    """One row for *labels*: the columns of a table are joined by all labels that are left, the metric's name too."""
-    return f"max by ({labels}) ({expr})"
 
 
 def _fills_wait() -> str:
@@ -295,7 +187,3 @@ def _actor(name: str) -> str:
 
 def _state(name: str) -> str:
     return f'state="{name}"'
-
-
-def _source(name: str) -> str:
-    return f'source="{name}"'

@@ -65,7 +65,7 @@ def test_a_panel_says_what_it_shows(panel: Panel):
     assert panel.shown["description"].endswith((".", ".md"))
     assert panel.defaults["unit"]
     assert panel.defaults["thresholds"]["steps"]
-    assert "unknown" == panel.defaults["noValue"]
+    assert "unknown" in panel.defaults["noValue"]
     assert panel.exprs
     assert {"${datasource}"} == {t["datasource"]["uid"] for t in panel.shown["targets"]}
 
@@ -73,6 +73,7 @@ def test_a_panel_says_what_it_shows(panel: Panel):
 @pytest.mark.parametrize("panel", [p for p in panels() if p.shown["type"] == "stat"], ids=lambda p: p.name)
 def test_a_number_that_is_no_number_is_unknown(panel: Panel):
     """Neither absence nor NaN is shown as a number, and neither is green."""
+    assert "unknown" == panel.defaults["noValue"]
     [special] = [m for m in panel.defaults["mappings"] if m["type"] == "special"]
 
     assert {"match": "null+nan", "result": {"text": "unknown", "color": "orange", "index": 99}} == special["options"]
@@ -103,6 +104,18 @@ def test_rates_fit_the_scrape_and_symbols_are_few(panel: Panel):
             assert "topk(10, " in expr
         if 'account=~"$account"' not in expr:
             assert not [f.name for f in ALL if "account" in f.labels and f.name in expr]
+
+
+@each_panel
+def test_labels_are_those_of_the_metrics(panel: Panel):
+    """What is grouped by is a label of a metric that is asked for; what a legend names is left after grouping."""
+    for expr, target in zip(panel.exprs, panel.shown["targets"], strict=True):
+        grouped = {label.strip() for labels in re.findall(r"by \(([^)]+)\)", expr) for label in labels.split(",")}
+        offered = {label for f in ALL if re.search(rf"\b{f.name}(_bucket)?\b", expr) for label in f.labels}
+        named = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
+
+        assert grouped - {"le"} <= offered
+        assert named <= (grouped or offered)
 
 
 def test_every_expression_is_promql(tmp_path: Path):
