@@ -27,7 +27,7 @@ from brokerage.port import (
     OrderRequest,
 )
 from brokerage.submit import find, place
-from db import accounts, latencies, orders, positions
+from db import accounts, exit_plans, latencies, orders, positions
 from db.orders import OrderRow
 from domain.account import TradingState
 from domain.events import OrderApproved, OrderEnded
@@ -130,7 +130,10 @@ class Executor:
     # ------------------------------------------------------------ closing
 
     def _close(self, row: OrderRow) -> None:
-        """Cancel what is left of the opening, clamp to what the brokerage holds, send."""
+        """Cancel what is left of the opening, clamp to what the brokerage holds, send; unless it is wanted no more."""
+        if row.cancel_asked_at is not None and row.status is OrderStatus.APPROVED:
+            self._cancel(row)
+            return
         self._end_openings(row)
         held = self._brokerage(row).position(row.order.symbol)
         ours = held is not None and held.qty * _direction(row) < 0
@@ -170,7 +173,7 @@ class Executor:
             if held is not None and held.qty != 0:
                 qty = min(available, abs(held.qty))
                 cause = str(row.order.order_id)
-                write_close(tx, self.desk, held, qty=qty, reason=row.order.reason, cause=cause)
+                write_close(tx, self.desk, held, qty=qty, rule=row.order.reason, cause=cause)
 
     # ------------------------------------------------------------ the call
 
@@ -252,7 +255,7 @@ class Executor:
             self._accept(row, found)
 
     def sweep(self, now: datetime) -> None:
-        """On a timer: pursue orders that were left behind; cancel openings past their time or of halted accounts."""
+        """On a timer: pursue orders that were left behind; cancel what is not wanted (any more)."""
         with self.desk.engine.connect() as tx:
             live = [r for r in orders.live(tx) if not r.external and r.order.intent.opens is self.opens]
             named = {row.order.account for row in live}
@@ -262,7 +265,7 @@ class Executor:
                 self._sweep_one(row, now - row.order.approved_at, row.order.account in halted)
 
     def _sweep_one(self, row: OrderRow, age: timedelta, halted: bool) -> None:
-        unwanted = self.opens and (age >= self.entry_ttl or halted or row.cancel_asked_at is not None)
+        unwanted = row.cancel_asked_at is not None or (self.opens and (age >= self.entry_ttl or halted))
         if row.status is not OrderStatus.ACCEPTED:
             if age >= LEFT_BEHIND or unwanted:
                 self._pursue(row.order.order_id)
@@ -290,7 +293,7 @@ def end_order(
         return
     desk.metrics.ended(order.account, opens=order.intent.opens, result=status, code=code, message=message)
     if not order.intent.opens and filled_qty < order.qty:
-        positions.record_failed_close(tx, order.position_id, now)
+        exit_plans.record_failed_close(tx, order.position_id, now)
     ended = OrderEnded(
         id=fact_id("ended", order.order_id),
         at=now,

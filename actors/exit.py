@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,12 +17,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from actors import outlook
 from actors.closing import write_close
 from actors.desk import Desk
 from actors.marks import Marks
-from db import orders, positions, sessions
+from actors.watches import Closing, Watch, watch_of, watched
+from db import exit_plans, orders, positions, sessions
 from db.positions import PositionRow
 from domain.events import (
+    ExitPolicyApplied,
     ExitTriggered,
     Fact,
     OrderEnded,
@@ -32,38 +35,18 @@ from domain.events import (
     Quote,
     QuotesTicked,
 )
-from domain.exits import Exit, ExitReason, Moment, Watched, first_exit
+from domain.exits import Exit, Moment, Outlook, first_exit, ladder
 from domain.ids import PositionId, fact_id
-from domain.instrument import Option, parse_symbol
 from domain.orders import Order
-from domain.session import Session, last_session_until, trading_day
+from domain.session import Session, trading_day
 from streams.names import Stream
 
 #: How often memory is brought in line with the rows.
 RELOAD_EVERY: Final = timedelta(seconds=5)
 #: The facts after which rows say something else than memory.
-CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded)
-#: A price older than this says nothing about the market any more: it fires no rule.
-MAX_PRICE_AGE: Final = timedelta(minutes=15)
+CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded, ExitPolicyApplied)
 #: How far ahead the calendar must reach to know an option's last session.
 CALENDAR_AHEAD: Final = timedelta(days=8)
-
-
-@dataclass(slots=True)
-class _Watch:
-    """One open position in memory. *price* is the last one at which it could have been left, seen at *priced_at*."""
-
-    position: Watched
-    closing: bool
-    retry_at: datetime | None
-    triggered: ExitReason | None
-    price: Decimal | None = None
-    priced_at: datetime | None = None
-    dirty: bool = False
-
-    def price_at(self, now: datetime) -> Decimal | None:
-        stale = self.priced_at is None or now - self.priced_at > MAX_PRICE_AGE
-        return None if stale else self.price
 
 
 @dataclass(slots=True)
@@ -71,7 +54,8 @@ class ExitActor:
     """Ticks, decisions and timers come from different threads: they take turns."""
 
     desk: Desk
-    _watches: dict[str, list[_Watch]] = field(default_factory=dict, init=False)
+    _watches: dict[str, list[Watch]] = field(default_factory=dict, init=False)
+    _outlooks: Mapping[PositionId, Outlook] = field(default_factory=dict, init=False)
     _calendar: tuple[Session, ...] = field(default=(), init=False)
     _loaded_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
@@ -119,41 +103,16 @@ class ExitActor:
         with self.desk.engine.connect() as tx:
             self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
             rows = positions.all_open(tx)
-            closing = {row.order.position_id for row in orders.live(tx) if not row.order.intent.opens}
-        watches: dict[str, list[_Watch]] = defaultdict(list)
+            closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
+            self._outlooks = outlook.gather(tx, rows, now)
+        watches: dict[str, list[Watch]] = defaultdict(list)
         for row in rows:
-            watch = self._watch(row, row.position_id in closing)
+            watch = watch_of(row, closes.get(row.position_id), self._calendar)
             watch.price, watch.priced_at = prices.get(row.position_id, (None, None))
             watches[row.symbol].append(watch)
         self._watches, self._loaded_at = dict(watches), now
 
-    def _watch(self, row: PositionRow, closing: bool) -> _Watch:
-        return _Watch(
-            position=Watched(
-                position_id=row.position_id,
-                account=row.account,
-                symbol=row.symbol,
-                qty=row.qty,
-                entry_price=row.entry_price,
-                opened_at=row.opened_at,
-                policy=row.policy,
-                excursion=row.excursion,
-                last_session=self._last_session(row.symbol),
-            ),
-            closing=closing,
-            retry_at=row.retry_at,
-            triggered=ExitReason(row.triggered_rule) if row.triggered_rule else None,
-        )
-
-    def _last_session(self, symbol: str) -> Session | None:
-        instrument = parse_symbol(symbol)
-        if not isinstance(instrument, Option) or not self._calendar:
-            return None
-        if instrument.expiration > self._calendar[-1].day + timedelta(days=3):
-            return None  # further away than the calendar is known
-        return last_session_until(instrument.expiration, self._calendar)
-
-    def _all(self) -> Iterable[_Watch]:
+    def _all(self) -> Iterable[Watch]:
         return (watch for watches in self._watches.values() for watch in watches)
 
     def _flush(self) -> None:
@@ -164,7 +123,7 @@ class ExitActor:
         with self.desk.begin() as tx:
             for watch in moved:
                 pos = watch.position
-                positions.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
+                exit_plans.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
         for watch in moved:
             watch.dirty = False
 
@@ -188,7 +147,7 @@ class ExitActor:
         return len(watches)
 
     @staticmethod
-    def _mark(watch: _Watch, price: Decimal | None, at: datetime) -> None:
+    def _mark(watch: Watch, price: Decimal | None, at: datetime) -> None:
         watch.price, watch.priced_at = price, at
         if price is None:
             return
@@ -201,18 +160,32 @@ class ExitActor:
         for watch in list(self._all()):
             self._evaluate(watch)
 
-    def _evaluate(self, watch: _Watch) -> None:
+    def _evaluate(self, watch: Watch) -> None:
         now = self.desk.clock()
         session = self._session(now)
-        if watch.closing or self._market_is_closed(session, now):
+        if watch.closing is Closing.ALL or self._market_is_closed(session, now):
             return
         if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
-            if watch.retry_at is None or now >= watch.retry_at:
-                self._trigger(watch, Exit(watch.triggered, "quantity is left"), now)
+            if watch.closing is Closing.NOTHING and watch.may_try(now):
+                self._leave(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
-        found = first_exit(watch.position, Moment(price=watch.price_at(now), now=now, session=session))
-        if found is not None:
-            self._trigger(watch, found, now)
+        moment = self._moment(watch, session, now)
+        found = first_exit(watch.position, moment)
+        if found is None:
+            return
+        if found.part is None:
+            self._leave(watch, found, now)
+        elif watch.closing is Closing.NOTHING and watch.may_try(now):
+            self._leave_a_part(watch, moment)
+
+    def _moment(self, watch: Watch, session: Session | None, now: datetime) -> Moment:
+        return Moment(
+            price=watch.price_at(now),
+            now=now,
+            today=trading_day(now),
+            session=session,
+            outlook=self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN),
+        )
 
     def _session(self, now: datetime) -> Session | None:
         return next((s for s in self._calendar if s.day == trading_day(now)), None)
@@ -225,18 +198,43 @@ class ExitActor:
 
     # ------------------------------------------------------------ the close
 
-    def _trigger(self, watch: _Watch, found: Exit, now: datetime) -> None:
+    def _leave(self, watch: Watch, found: Exit, now: datetime) -> None:
+        """Write a close of all that the row holds; it is pursued until nothing is left."""
+        order = None
         with self.desk.begin() as tx:
             row = positions.lock(tx, watch.position.position_id)
-            order = None
             if row is not None and row.qty != 0:
-                cause = str(row.position_id)
-                order = write_close(tx, self.desk, row, qty=abs(row.qty), reason=found.reason, cause=cause)
-                if order is not None:
-                    self._tell(tx, row.position_id, order, found, now)
+                order = self._write(tx, row, found, abs(row.qty), now)
+        self._count(order, found)
+        watch.triggered = found.rule
+        watch.closing = Closing.A_PART if watch.closing is Closing.A_PART else Closing.ALL
+
+    def _leave_a_part(self, watch: Watch, moment: Moment) -> None:
+        """Write a close of what the row, asked again, says is due; the rung is remembered with it."""
+        with self.desk.begin() as tx:
+            row = positions.lock(tx, watch.position.position_id)
+            if row is None or row.qty == 0:
+                return
+            fresh = watched(row, self._calendar)
+            found = ladder(replace(fresh, excursion=watch.position.excursion), moment)
+            order = None
+            if found is not None and found.part is not None:
+                exit_plans.mark_rung(tx, row.position_id, found.part.at_pct)
+                order = self._write(tx, row, found, found.part.qty, moment.now)
+        if found is not None:
+            self._count(order, found)
+        watch.closing = Closing.A_PART
+
+    def _write(self, tx: Connection, row: PositionRow, found: Exit, qty: int, now: datetime) -> Order | None:
+        order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id))
+        if order is not None:
+            self._tell(tx, row.position_id, order, found, now)
+        return order
+
+    def _count(self, order: Order | None, found: Exit) -> None:
+        """A metric counts what is committed."""
         if order is not None:
             self.desk.metrics.exit_triggered(order.account, found.reason)
-        watch.closing, watch.triggered = True, found.reason
 
     def _tell(self, tx: Connection, position: PositionId, order: Order, found: Exit, now: datetime) -> None:
         fact = ExitTriggered(
@@ -248,7 +246,7 @@ class ExitActor:
             position_id=position,
             account=order.account,
             symbol=order.symbol,
-            rule=found.reason,
+            rule=found.rule,
             detail=found.detail,
             order_id=order.order_id,
         )

@@ -241,7 +241,7 @@ class Gate:
                     self.desk,
                     held,
                     qty=sizing.qty,
-                    reason="signal",
+                    rule="signal",
                     cause=rec.id,
                     recommendation=rec.recommendation_id,
                 )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from actors.desk import Desk
 from actors.executor import end_order
-from db import fills, latencies, orders, positions
+from db import exit_plans, fills, latencies, orders, positions
 from db.once import first_time
 from db.orders import OrderRow
 from db.positions import PositionRow
@@ -33,8 +33,8 @@ from domain.events import (
     PositionOpened,
     Side,
 )
-from domain.exits import ExitPolicy, ExitReason
-from domain.ids import external_order_id, fact_id, fill_id, position_id
+from domain.exits import ExitPolicy, ExitReason, reason_of
+from domain.ids import AccountName, external_order_id, fact_id, fill_id, position_id
 from domain.instrument import Kind
 from domain.orders import Order, OrderStatus
 from domain.positions import Fill, Holding, fold
@@ -43,12 +43,12 @@ from streams.names import Stream
 #: The strategy of a position that somebody else opened: the configuration gives it an exit policy of its own.
 ADOPTED: Final = "adopted"
 
-PolicyOf = Callable[[str, Kind], ExitPolicy]
+PolicyOf = Callable[[AccountName, str, Kind], ExitPolicy]
 
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """*policy_of* answers with the exit policy of a (strategy, kind); it is stored with the position."""
+    """*policy_of* answers with the exit policy of an (account, strategy, kind); it is stored with the position."""
 
     desk: Desk
     policy_of: PolicyOf
@@ -191,19 +191,19 @@ class Tracker:
     def _fold(self, tx: Connection, fact: Fact, row: OrderRow, held: PositionRow | None) -> None:
         order = row.order
         holding = fold(fills.of_position(tx, order.position_id), row.multiplier)
-        reason = _exit_reason(order, held)
+        rule = _exit_rule(order, held)
         if held is None:
-            self._create(tx, row, holding, reason)
+            self._create(tx, row, holding, rule)
         else:
-            positions.save(tx, order.position_id, holding, reason)
-        self._tell(tx, fact, order, holding, reason, is_new=held is None)
+            positions.save(tx, order.position_id, holding, rule)
+        self._tell(tx, fact, order, holding, rule, is_new=held is None)
 
-    def _create(self, tx: Connection, row: OrderRow, holding: Holding, reason: str) -> None:
+    def _create(self, tx: Connection, row: OrderRow, holding: Holding, rule: str) -> None:
         """Write the position with its exit plan. It is ours if an order of ours opens it, whichever fill came first."""
         order = row.order
         ours = orders.own_opening(tx, order.position_id)
         strategy = ours.strategy if ours else row.strategy
-        positions.plan(tx, order.position_id, self.policy_of(strategy, row.kind))
+        exit_plans.plan(tx, order.position_id, self.policy_of(order.account, strategy, row.kind))
         positions.create(
             tx,
             position_id=order.position_id,
@@ -213,10 +213,10 @@ class Tracker:
             recommendation=ours.order.recommendation if ours else None,
             adopted=ours is None,
             holding=holding,
-            exit_reason=reason,
+            exit_rule=rule,
         )
 
-    def _tell(self, tx: Connection, fact: Fact, order: Order, holding: Holding, reason: str, *, is_new: bool) -> None:
+    def _tell(self, tx: Connection, fact: Fact, order: Order, holding: Holding, rule: str, *, is_new: bool) -> None:
         common = {
             "at": fact.at,
             "schema": 1,
@@ -231,7 +231,7 @@ class Tracker:
                 id=fact_id("closed", fact.id),
                 exit_price=holding.exit_price,
                 realized_pnl_usd=holding.realized_pnl_usd,
-                exit_reason=reason,
+                exit_reason=reason_of(rule),
                 **common,  # type: ignore[arg-type]  # the fields that all three facts share
             )
             self.desk.announce(tx, Stream.DECISIONS, closed)
@@ -314,8 +314,8 @@ def _intent(side: Side, *, closes: bool) -> Intent:
     return Intent.SELL_TO_CLOSE if closes else Intent.SELL_TO_OPEN
 
 
-def _exit_reason(order: Order, held: PositionRow | None) -> str:
-    """A fill of a closing order brings that order's reason; a late entry fill keeps what was there."""
+def _exit_rule(order: Order, held: PositionRow | None) -> str:
+    """A fill of a closing order brings the rule that wrote it; a late entry fill keeps what was there."""
     if not order.intent.opens:
         return order.reason
-    return (held.exit_reason if held else None) or ExitReason.EXTERNAL
+    return (held.exit_rule if held else None) or ExitReason.EXTERNAL

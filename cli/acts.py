@@ -22,7 +22,7 @@ from actors.tracker import PolicyOf
 from actors.trading_state import INTERLOCK
 from cli.groups import groups_of
 from cli.plain import plain
-from db import accounts, latches, orders, outbox, positions
+from db import accounts, exit_plans, latches, orders, outbox, positions
 from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.account import LossKind, TradingState
@@ -58,7 +58,7 @@ def set_states(
         db.accounts.UnknownAccount: one of them is not configured; nothing is changed.
         NoReason: *reason* is empty, or that of a machine.
     """
-    _require(reason)
+    require_reason(reason)
     with desk.begin() as tx:
         items = [_set_state(tx, desk, name, state, reason, by) for name in sorted(names)]
         if every:
@@ -67,7 +67,8 @@ def set_states(
     return {"items": items, "every_account": of_all}
 
 
-def _require(reason: str) -> None:
+def require_reason(reason: str) -> None:
+    """Raise :exc:`NoReason` unless a person gives one."""
     if not reason.strip():
         raise NoReason("--reason: say why, it is kept with the account")
     if reason.startswith(INTERLOCK):
@@ -116,7 +117,7 @@ def flatten(desk: Desk, name: AccountName, reason: str, by: str, policy_of: Poli
         db.accounts.UnknownAccount: it is not configured; nothing is changed.
         NoReason: *reason* is empty, or that of a machine.
     """
-    _require(reason)
+    require_reason(reason)
     with desk.begin() as tx:
         accounts.lock(tx, name)
         before, _ = accounts.state_of(tx, name)
@@ -134,8 +135,8 @@ def flatten(desk: Desk, name: AccountName, reason: str, by: str, policy_of: Poli
 def _cancel(desk: Desk, row: OrderRow, policy_of: PolicyOf) -> Document:
     """Ask for the end of an opening order, and let whatever it still fills be left at once."""
     with desk.begin() as tx:
-        positions.plan(tx, row.order.position_id, policy_of(row.strategy, row.kind))
-        positions.mark_triggered(tx, row.order.position_id, ExitReason.MANUAL, desk.clock())
+        exit_plans.plan(tx, row.order.position_id, policy_of(row.order.account, row.strategy, row.kind))
+        exit_plans.mark_triggered(tx, row.order.position_id, ExitReason.MANUAL, desk.clock())
         orders.ask_cancel(tx, row.order.order_id, desk.clock())
     unfilled = row.order.qty - row.filled_qty
     return {"order_id": row.order.order_id, "symbol": row.order.symbol, "unfilled_qty": unfilled}
@@ -151,8 +152,8 @@ def _close(desk: Desk, seen: PositionRow, by: str) -> Document:
         held = positions.lock(tx, seen.position_id) or seen
         if held.qty:
             cause = f"flatten by {by}"
-            order = write_close(tx, desk, held, qty=abs(held.qty), reason=ExitReason.MANUAL, cause=cause)
-            positions.mark_triggered(tx, held.position_id, ExitReason.MANUAL, desk.clock())
+            order = write_close(tx, desk, held, qty=abs(held.qty), rule=ExitReason.MANUAL, cause=cause)
+            exit_plans.mark_triggered(tx, held.position_id, ExitReason.MANUAL, desk.clock())
     return {
         "position_id": held.position_id,
         "symbol": held.symbol,

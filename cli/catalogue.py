@@ -1,7 +1,7 @@
 """Gates, exit rules, the choice of a contract and metrics as tables for people, made from the code's own sentences.
 
-``python -m cli.catalogue FOLDER`` writes ``gates.md``, ``exits.md``, ``selection.md`` and ``metrics.md``; tests keep
-them true.
+``python -m cli.catalogue FOLDER`` writes ``gates.md``, ``exits.md``, ``selection.md``, ``metrics.md`` and a drawing of
+each exit rule; tests keep them true.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from cli.exit_plots import draw
+from cli.exit_scenes import SCENES
 from domain.candidates import FILTERS
 from domain.checks import Code
-from domain.exits import RULES
+from domain.exits import RULES, Rule, reason_of
 from domain.gates import GATES, SWITCHABLE
 from domain.points import PARTS, WEIGHTS
 from domain.sells import SELL_GATES
@@ -23,6 +25,8 @@ from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
 _MONITORING: Final = Path(__file__).resolve().parent.parent / "monitoring"
 _RULES: Final = _MONITORING / "prometheus" / "alerts.yml"
 _DASHBOARDS: Final = _MONITORING / "grafana" / "dashboards"
+
+_MADE: Final = "Made from the code by `python -m cli.catalogue docs`."
 
 
 def gates_page() -> str:
@@ -37,12 +41,70 @@ def gates_page() -> str:
 
 
 def exits_page() -> str:
-    return _page(
-        "The exit rules",
+    lines = [
+        "# The exit rules",
+        "",
         "Evaluated on every tick of a held contract and on a timer, at the side that a close would trade at. The first"
-        " that fires wins, so the order is the priority. An unknown price fires no rule of price.",
-        [("rule", "when it closes", _rows(RULES))],
-    )
+        " that fires wins, so the order is the priority. An unknown price fires no rule of price, and nothing that is"
+        " unknown ever closes a position. A rule whose setting is not there is off; `gapless config check` finds rules"
+        " that contradict each other. A gain is the holder's: a short gains when the price falls.",
+        "",
+        _MADE,
+        *_table(
+            ("rule", "when it closes", "reported as"),
+            [(f"`{rule.__name__}`", _sentence(rule), f"`{reason_of(rule.__name__)}`") for rule in RULES],
+        ),
+        *_table(("what else closes", "", "reported as"), _OTHERS),
+        *(line for rule in RULES for line in _exit_rule(rule)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_OTHERS: Final = (
+    ("a SELL", "A recommendation to sell closes what it names, at most what is held.", "`signal`"),
+    ("`gapless flatten`", "A person closes all that an account holds, at once.", "`manual`"),
+    ("the brokerage", "Somebody else closed it: by hand, by a bracket leg, by assignment.", "`external`"),
+)
+
+
+def _exit_rule(rule: Rule) -> list[str]:
+    """One rule with its settings and its drawing."""
+    name, scene = rule.__name__, SCENES[rule.__name__]
+    settings = [f"{key} = {_toml(value)}" for key, value in scene.settings.items()]
+    return [
+        "",
+        f"## {name}",
+        "",
+        _sentence(rule),
+        " ".join((rule.__doc__ or "").partition("\n\n")[2].split()),
+        "",
+        f"![{name}](images/exits/{name}.svg)",
+        "",
+        "Drawn with",
+        "",
+        "```toml",
+        *settings,
+        "```",
+    ]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _sentence(rule: Rule) -> str:
+    """The first paragraph of the rule's docstring."""
+    return " ".join((rule.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    return ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def metrics_page() -> str:
@@ -88,11 +150,14 @@ def selection_page() -> str:
 
 
 def write(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    drawings = folder / "images" / "exits"
+    drawings.mkdir(parents=True, exist_ok=True)
     (folder / "gates.md").write_text(gates_page(), encoding="utf-8")
     (folder / "exits.md").write_text(exits_page(), encoding="utf-8")
     (folder / "selection.md").write_text(selection_page(), encoding="utf-8")
     (folder / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+    for rule in RULES:
+        (drawings / f"{rule.__name__}.svg").write_text(draw(rule.__name__), encoding="utf-8")
 
 
 def _gates() -> list[tuple[str, str]]:
@@ -106,7 +171,7 @@ def _rows(functions: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:
 
 
 def _page(title: str, lead: str, tables: Iterable[tuple[str, str, list[tuple[str, str]]]]) -> str:
-    lines = [f"# {title}", "", f"{lead}", "", "Made from the code by `python -m cli.catalogue docs`."]
+    lines = [f"# {title}", "", f"{lead}", "", _MADE]
     for name, meaning, rows in tables:
         lines += ["", f"| {name} | {meaning} |", "|---|---|", *(f"| `{first}` | {second} |" for first, second in rows)]
     return "\n".join(lines) + "\n"

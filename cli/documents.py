@@ -100,6 +100,8 @@ def _position(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "age_s": age_s(row["opened_at"], row["closed_at"] or now),
         "peak": row["peak"],
         "trough": row["trough"],
+        "exit_rule": row["exit_rule"],
+        "ladder_pct": row["ladder_pct"],
         "triggered_rule": row["triggered_rule"],
         "triggered_at": row["triggered_at"],
         "triggered_age_s": age_s(row["triggered_at"], now),

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from actors import policies
 from actors.desk import Desk
 from cli.plain import plain
 from cli.settings import AccountSettings, BadConfiguration, Settings
@@ -111,6 +112,7 @@ def apply_rules(desk: Desk, settings: Settings, reason: str, by: str) -> Documen
         before = configurations.hash_in_force(tx)
         changed = configurations.put(tx, settings.hash(), settings.rules(), by, reason, now)
         of_accounts = [n for n in settings.account_names() if _apply_limits(tx, desk, settings, n, reason, by)]
+        policies.take_notice_within(tx, desk, settings.policies())
         if changed:
             desk.announce(tx, Stream.DECISIONS, _configuration_changed(desk, settings.hash(), before, by, reason))
     return {"hash": settings.hash(), "before": before, "changed": changed, "limits_changed": of_accounts}

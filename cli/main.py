@@ -17,7 +17,7 @@ import redis
 import typer
 from sqlalchemy.exc import OperationalError
 
-from cli import inspect, ledger, levers, limits
+from cli import inspect, ledger, levers, limits, policies
 from cli.children import ChildDied, Interrupted, interruptible
 from cli.options import ReasonOption, session_of
 from cli.session import Session
@@ -39,6 +39,7 @@ config_app = typer.Typer(no_args_is_help=True, help="The configuration.")
 app.add_typer(paper_app, name="paper")
 app.add_typer(config_app, name="config")
 app.add_typer(limits.app, name="limits")
+app.add_typer(policies.app, name="policy")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 

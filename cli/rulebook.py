@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from cli.settings import Settings
 from db import configurations
 from domain.exits import ExitPolicy
+from domain.ids import AccountName
 from domain.instrument import Kind
 
 log = logging.getLogger(__name__)
@@ -51,5 +52,5 @@ class Rulebook:
         log.warning("rules %s are in force", self.hash)
         return self.settings
 
-    def policy_of(self, strategy: str, kind: Kind) -> ExitPolicy:
-        return self.settings.policy_of(strategy, kind)
+    def policy_of(self, account: AccountName, strategy: str, kind: Kind) -> ExitPolicy:
+        return self.settings.policy_of(account, strategy, kind)

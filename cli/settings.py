@@ -31,6 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cli import exit_settings
 from cli.choice_settings import RiskSettings, SelectionSettings, VolatilitySettings
 from cli.entry_settings import (
     AccountEntryParameters,
@@ -39,17 +40,16 @@ from cli.entry_settings import (
     EntrySettings,
     Exact,
     Number,
-    Pct,
     Positive,
     Section,
     Share,
     Ticker,
     Usd,
     Whole,
-    minutes,
     resolve,
     sector_of_each,
 )
+from cli.exit_settings import ExitsSettings, KindOverrides
 from domain.account import Limits
 from domain.consistency import contradictions
 from domain.exits import ExitPolicy
@@ -146,6 +146,7 @@ class AccountSettings(Section):
     #: What differs for this account, and for a strategy within it.
     entries: AccountEntryParameters = AccountEntryParameters()
     strategies: dict[Name, AccountStrategySettings] = Field(default_factory=dict)
+    exits: KindOverrides = KindOverrides()
 
     def limits(self) -> Limits:
         return Limits(
@@ -191,21 +192,12 @@ class StrategySettings(Section):
     flatten_before_close_min: Whole | None = None
     selection: SelectionSettings | None = None
     entries: EntryParameters = EntryParameters()
+    exits: KindOverrides = KindOverrides()
 
-
-class ExitSettings(Section):
-    stop_pct: Pct | None = None
-    catastrophe_pct: Pct | None = None
-    target_pct: Pct | None = None
-    trail_arm_pct: Pct | None = None
-    trail_giveback_pct: Pct | None = None
-    min_hold_min: Annotated[Number, Field(ge=0)]
-    close_before_expiry_min: Annotated[Number, Field(ge=0)] | None = None
-
-
-class ExitsSettings(Section):
-    option: ExitSettings
-    stock: ExitSettings
+    def spans(self) -> dict[str, int]:
+        """The two spans that stand with the strategy itself, for both kinds."""
+        said = {"max_hold_min": self.max_hold_min, "flatten_before_close_min": self.flatten_before_close_min}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class _Environment(EnvSettingsSource):
@@ -327,29 +319,34 @@ class Settings(BaseSettings):
             if chosen is not None and not (chosen.min_volume and chosen.min_open_interest):
                 raise ValueError(f"strategies.{name}.selection: live trading needs min_volume and min_open_interest")
 
-    def policy_of(self, strategy: str, kind: Kind) -> ExitPolicy:
-        """Return how a position of *strategy* in *kind* is left; its version is a hash of its numbers."""
-        rules = self.exits.stock if kind is Kind.STOCK else self.exits.option
-        times = self.strategies.get(strategy) or self.strategies[ADOPTED]
-        numbers = f"{strategy} {kind} {rules!r} {times.model_dump(exclude={'entries', 'selection'})!r}"
-        return ExitPolicy(
-            version=hashlib.sha256(numbers.encode()).hexdigest()[:12],
-            stop_pct=rules.stop_pct,
-            catastrophe_pct=rules.catastrophe_pct,
-            target_pct=rules.target_pct,
-            trail_arm_pct=rules.trail_arm_pct,
-            trail_giveback_pct=rules.trail_giveback_pct,
-            min_hold=timedelta(minutes=rules.min_hold_min),
-            max_hold=minutes(times.max_hold_min),
-            flatten_before_close=minutes(times.flatten_before_close_min),
-            close_before_expiry=minutes(rules.close_before_expiry_min),
-        )
+    def policy_of(self, account: AccountName, strategy: str, kind: Kind) -> ExitPolicy:
+        """Return how a position of *strategy* in *kind* is left in *account*.
+
+        A strategy that is not configured is left as what somebody else opened.
+        """
+        section = "stock" if kind is Kind.STOCK else "option"
+        of_strategy = self.strategies.get(strategy) or self.strategies[ADOPTED]
+        of_account = self.accounts.get(account)
+        layers = (self.exits, of_strategy.exits, of_account.exits if of_account else KindOverrides())
+        beneath, *over = (getattr(layer, section).named() for layer in layers)
+        return exit_settings.policy([beneath, of_strategy.spans(), *over])
+
+    def policies(self) -> dict[tuple[AccountName, str, str], ExitPolicy]:
+        """Return every policy by account, strategy and kind: ``option`` or ``stock``."""
+        kinds = (("option", Kind.CALL), ("stock", Kind.STOCK))
+        return {
+            (account, strategy, section): self.policy_of(account, strategy, kind)
+            for account in self.account_names()
+            for strategy in sorted(self.strategies)
+            for section, kind in kinds
+        }
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what the rules for entries and exits would do to each other."""
         book = self.rule_book()
-        policies = {(name, kind): self.policy_of(name, kind) for name in self.floors() for kind in Kind}
-        return contradictions(book, {AccountName(name): a.limits() for name, a in self.accounts.items()}, policies)
+        limits = {AccountName(name): account.limits() for name, account in self.accounts.items()}
+        policies = {(*key, kind): self.policy_of(*key, kind) for key in book.of_strategy for kind in Kind}
+        return contradictions(book, limits, policies)
 
     def account_names(self) -> tuple[AccountName, ...]:
         return tuple(AccountName(name) for name in sorted(self.accounts))
@@ -455,6 +452,6 @@ def _refuse_unknown_words(environ: Mapping[str, str]) -> None:
 
 
 def _complaint(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(str(part) for part in error["loc"] if part != exit_settings.ON)
     shown = "" if "secret" in where or "url" in where else f", was {error['input']!r:.80}"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}{shown}"

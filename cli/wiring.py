@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from sqlalchemy import Engine
 
-from actors import pulse
+from actors import policies, pulse
 from actors.clocks import Clock, RecordedClock, WallClock
 from actors.copies import Copies
 from actors.desk import Desk
@@ -200,10 +201,12 @@ class Wiring:
             self.runtime.every(timer, SWEEP_TIMER, executor.sweep)
 
     def _tracker(self) -> None:
+        ruled = _RuledPolicies(self)
+        ruled.follow()
         tracker = Tracker(self.desk, self.rules.policy_of)
 
         def handle(batch: Sequence[Delivered]) -> None:
-            self.rules.refresh()
+            ruled.follow()
             tracker.handle([item.fact for item in batch])
 
         self._read_partitions(Stream.FILLS, "tracker", handle)
@@ -408,6 +411,22 @@ class _RuledGate:
             made = Gate(desk, self.markets, settings.rule_book(), pulse, settings.losses.rules())
             self._made = (in_force, made)
         return self._made[1]
+
+
+@dataclass(slots=True)
+class _RuledPolicies:
+    """The exit policies of new positions under the rules in force: written down once for each rules there are."""
+
+    wiring: Wiring
+    _noticed: Settings | None = field(default=None, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def follow(self) -> None:
+        with self._turn:
+            settings = self.wiring.rules.refresh()
+            if settings is not self._noticed:
+                policies.take_notice(self.wiring.desk, settings.policies())
+                self._noticed = settings
 
 
 class _TickMeter:

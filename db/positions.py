@@ -1,4 +1,4 @@
-"""The positions, each with its exit plan: one cannot exist without the other."""
+"""The positions as their fills made them, each read with its exit plan: one cannot exist without the other."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Row, text
 
 from db import policies
-from domain.exits import ExitPolicy
+from domain.exits import ExitPolicy, reason_of
 from domain.ids import AccountName, PositionId, RecommendationId
 from domain.instrument import Kind, Option, parse_symbol
 from domain.positions import Excursion, Holding
@@ -20,7 +19,11 @@ from domain.positions import Excursion, Holding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionRow:
-    """A position as it stands. *retry_at*: no new close before this time; *close_tries*: closes that ended unfilled."""
+    """A position as it stands. *retry_at*: no new close before this time; *close_tries*: closes that ended unfilled.
+
+    *exit_rule* and *triggered_rule* are names of rules. *ladder_qty*: units that the ladder closed; *ladder_pct*: the
+    gain of its highest rung that was acted on.
+    """
 
     position_id: PositionId
     account: AccountName
@@ -30,20 +33,25 @@ class PositionRow:
     strategy: str
     recommendation: RecommendationId | None
     qty: int
+    max_qty: int
     entry_price: Decimal
     opened_at: datetime
     closed_at: datetime | None
-    exit_reason: str | None
+    exit_rule: str | None
     policy: ExitPolicy
     excursion: Excursion
     close_tries: int
     retry_at: datetime | None
     triggered_rule: str | None
+    ladder_qty: int
+    ladder_pct: Decimal | None
 
 
 _SELECT = (
-    "SELECT p.position_id, account, symbol, kind, multiplier, strategy, recommendation, qty, entry_price, opened_at,"
-    " closed_at, exit_reason, policy, peak, trough, close_tries, retry_at, triggered_rule"
+    "SELECT p.position_id, account, symbol, kind, multiplier, strategy, recommendation, qty, max_qty, entry_price,"
+    " opened_at, closed_at, exit_rule, policy, peak, trough, close_tries, retry_at, triggered_rule, ladder_pct,"
+    " (SELECT coalesce(sum(o.filled_qty), 0)::integer FROM orders o"
+    "   WHERE o.position_id = p.position_id AND o.reason = 'ladder') AS ladder_qty"
     " FROM positions p JOIN exit_plans e ON e.position_id = p.position_id"
 )
 
@@ -58,15 +66,18 @@ def _row(r: Row[Any]) -> PositionRow:
         strategy=r.strategy,
         recommendation=None if r.recommendation is None else RecommendationId(r.recommendation),
         qty=r.qty,
+        max_qty=r.max_qty,
         entry_price=r.entry_price,
         opened_at=r.opened_at,
         closed_at=r.closed_at,
-        exit_reason=r.exit_reason,
+        exit_rule=r.exit_rule,
         policy=policies.from_json(r.policy),
         excursion=Excursion(peak=r.peak, trough=r.trough),
         close_tries=r.close_tries,
         retry_at=r.retry_at,
         triggered_rule=r.triggered_rule,
+        ladder_qty=r.ladder_qty,
+        ladder_pct=r.ladder_pct,
     )
 
 
@@ -112,15 +123,6 @@ def all_open(tx: Connection, account: AccountName | None = None) -> Sequence[Pos
     return [_row(r) for r in rows]
 
 
-def plan(tx: Connection, position_id: PositionId, policy: ExitPolicy) -> None:
-    """Write how the position is to be left, unless that is written already."""
-    statement = text(
-        "INSERT INTO exit_plans (position_id, policy, policy_version) VALUES (:id, :policy, :version)"
-        " ON CONFLICT (position_id) DO NOTHING"
-    ).bindparams(bindparam("policy", type_=JSONB))
-    tx.execute(statement, {"id": position_id, "policy": policies.to_json(policy), "version": policy.version})
-
-
 def create(
     tx: Connection,
     *,
@@ -131,12 +133,12 @@ def create(
     recommendation: RecommendationId | None,
     adopted: bool,
     holding: Holding,
-    exit_reason: str,
+    exit_rule: str,
 ) -> None:
-    """Write the position that its first fill made; *exit_reason* counts only if that fill also closed it."""
+    """Write the position that its first fill made; *exit_rule* counts only if that fill also closed it."""
     instrument = parse_symbol(symbol)
     option = instrument if isinstance(instrument, Option) else None
-    values = _holding(holding, exit_reason) | {
+    values = _holding(holding, exit_rule) | {
         "id": position_id,
         "account": account,
         "symbol": symbol,
@@ -154,28 +156,29 @@ def create(
         text(
             "INSERT INTO positions (position_id, account, symbol, underlying, kind, strike, expiration, multiplier,"
             " strategy, recommendation, adopted, qty, max_qty, entry_price, exit_price, realized_pnl_usd, opened_at,"
-            " closed_at, exit_reason)"
+            " closed_at, exit_reason, exit_rule)"
             " VALUES (:id, :account, :symbol, :underlying, :kind, :strike, :expiration, :multiplier, :strategy,"
             " :recommendation, :adopted, :qty, :max_qty, :entry_price, :exit_price, :realized, :opened_at, :closed_at,"
-            " :exit_reason)"
+            " :exit_reason, :exit_rule)"
         ),
         values,
     )
 
 
-def save(tx: Connection, position_id: PositionId, holding: Holding, exit_reason: str) -> None:
+def save(tx: Connection, position_id: PositionId, holding: Holding, exit_rule: str) -> None:
     """Bring the row to what its fills add up to; a late fill may open it again."""
     tx.execute(
         text(
             "UPDATE positions SET qty = :qty, max_qty = :max_qty, entry_price = :entry_price,"
             " exit_price = :exit_price, realized_pnl_usd = :realized, opened_at = :opened_at, closed_at = :closed_at,"
-            " exit_reason = :exit_reason WHERE position_id = :id"
+            " exit_reason = :exit_reason, exit_rule = :exit_rule WHERE position_id = :id"
         ),
-        _holding(holding, exit_reason) | {"id": position_id},
+        _holding(holding, exit_rule) | {"id": position_id},
     )
 
 
-def _holding(holding: Holding, exit_reason: str) -> dict[str, object]:
+def _holding(holding: Holding, exit_rule: str) -> dict[str, object]:
+    closed = holding.closed_at is not None
     return {
         "qty": holding.qty,
         "max_qty": holding.max_qty,
@@ -184,40 +187,6 @@ def _holding(holding: Holding, exit_reason: str) -> dict[str, object]:
         "realized": holding.realized_pnl_usd,
         "opened_at": holding.opened_at,
         "closed_at": holding.closed_at,
-        "exit_reason": exit_reason if holding.closed_at is not None else None,
+        "exit_reason": reason_of(exit_rule) if closed else None,
+        "exit_rule": exit_rule if closed else None,
     }
-
-
-def widen_excursion(tx: Connection, position_id: PositionId, seen: Excursion, is_long: bool) -> None:
-    """Move peak and trough outwards; they never move back, whoever writes last."""
-    best, worst = ("greatest", "least") if is_long else ("least", "greatest")
-    tx.execute(
-        text(
-            f"UPDATE exit_plans SET peak = {best}(peak, :peak), trough = {worst}(trough, :trough)"
-            " WHERE position_id = :id"
-        ),
-        {"id": position_id, "peak": seen.peak, "trough": seen.trough},
-    )
-
-
-def mark_triggered(tx: Connection, position_id: PositionId, rule: str, now: datetime) -> None:
-    """Record which rule asked first for the close; later tries keep it."""
-    tx.execute(
-        text(
-            "UPDATE exit_plans SET triggered_rule = coalesce(triggered_rule, :rule),"
-            " triggered_at = coalesce(triggered_at, :now) WHERE position_id = :id"
-        ),
-        {"id": position_id, "rule": rule, "now": now},
-    )
-
-
-def record_failed_close(tx: Connection, position_id: PositionId, now: datetime) -> None:
-    """A close ended with quantity left: the next try comes after a pause that doubles from 1 s to 5 min."""
-    tx.execute(
-        text(
-            "UPDATE exit_plans SET close_tries = close_tries + 1,"
-            " retry_at = :now + least(power(2, least(close_tries, 10)), 300) * interval '1 second'"
-            " WHERE position_id = :id"
-        ),
-        {"id": position_id, "now": now},
-    )

@@ -87,5 +87,5 @@ def _of_position(position: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if position["triggered_at"] is not None:
         yield _event(position["triggered_at"], "exit triggered", rule=position["triggered_rule"])
     if position["closed_at"] is not None:
-        keys = ("exit_reason", "exit_price", "realized_pnl_usd")
+        keys = ("exit_reason", "exit_rule", "exit_price", "realized_pnl_usd")
         yield _event(position["closed_at"], "closed", **{key: position[key] for key in keys})

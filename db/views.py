@@ -50,17 +50,20 @@ _FILLS: Final = text(
     " ORDER BY at, order_id, cum_qty"
 )
 
-#: The first fill tells whether a position is long or short after it is closed; a try that was never sent is no try.
+#: The first fill tells whether a position is long or short after it is closed; a try that was never sent is no try,
+#: and what left before a rule asked for the whole does not count among its tries.
 _POSITIONS: Final = text(
     "SELECT p.position_id, p.account, p.symbol, p.underlying, p.kind, p.strategy, p.multiplier, p.recommendation,"
-    " p.adopted, p.qty, p.max_qty, p.entry_price, p.exit_price, p.opened_at, p.closed_at, p.exit_reason,"
+    " p.adopted, p.qty, p.max_qty, p.entry_price, p.exit_price, p.opened_at, p.closed_at, p.exit_reason, p.exit_rule,"
     " p.realized_pnl_usd, e.peak, e.trough, e.triggered_rule, e.triggered_at, e.retry_at, e.policy_version,"
+    " e.ladder_pct,"
     " c.tries, c.left_qty, c.live AS live_closes,"
     " (SELECT side FROM fills f WHERE f.position_id = p.position_id"
     "   ORDER BY f.at, f.broker_order_id, f.cum_qty LIMIT 1) AS opened_by"
     " FROM positions p JOIN exit_plans e ON e.position_id = p.position_id,"
-    " LATERAL (SELECT count(*) FILTER (WHERE NOT external AND status <> 'expired_unsent') AS tries,"
-    "                 coalesce(sum(filled_qty), 0)::integer AS left_qty,"
+    " LATERAL (SELECT count(*) FILTER (WHERE NOT external AND status <> 'expired_unsent'"
+    "                                  AND approved_at >= e.triggered_at) AS tries,"
+    "                 coalesce(sum(filled_qty) FILTER (WHERE approved_at >= e.triggered_at), 0)::integer AS left_qty,"
     "                 count(*) FILTER (WHERE NOT external AND ended_at IS NULL) AS live"
     "            FROM orders o WHERE o.position_id = p.position_id AND NOT o.opening) AS c"
     " WHERE (CAST(:account AS text) IS NULL OR p.account = :account)"

@@ -327,6 +327,35 @@ class ExitTriggered(OurFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExitPolicyChanged(OurFact):
+    """New positions of *strategy* in *account* get another exit policy; *changes* says which numbers differ.
+
+    *kind* is ``option`` or ``stock``. Positions that are held keep theirs until somebody applies it.
+    """
+
+    account: AccountName
+    strategy: str
+    kind: str
+    before_version: str
+    version: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitPolicyApplied(OurFact):
+    """A person let another exit policy govern an open position."""
+
+    position_id: PositionId
+    account: AccountName
+    symbol: str
+    before_version: str
+    version: str
+    changes: tuple[str, ...]
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEnded(OurFact):
     """An order left the market: canceled, expired, rejected or never sent."""
 
@@ -395,6 +424,8 @@ AnyFact = (
     | PositionChanged
     | PositionClosed
     | ExitTriggered
+    | ExitPolicyChanged
+    | ExitPolicyApplied
     | OrderEnded
     | AccountStateChanged
     | LimitChanged

@@ -26,6 +26,11 @@ class Session:
     def is_open(self, now: datetime) -> bool:
         return self.open <= now < self.close
 
+    @property
+    def is_half_day(self) -> bool:
+        """Is this session shorter than a regular one?"""
+        return self.close - self.open < FULL_SESSION
+
     def closes_within(self, span: timedelta, now: datetime) -> bool:
         """Is *now* at or after *span* before the close?"""
         return now >= self.close - span

@@ -135,7 +135,17 @@ def a_policy(**over: Any) -> ExitPolicy:
         "flatten_before_close": timedelta(minutes=5),
         "close_before_expiry": timedelta(minutes=60),
     }
-    return ExitPolicy(**values | over)
+    return ExitPolicy(**OTHER_RULES_OFF | values | over)
+
+
+#: The rules that the defaults do not name, each switched off.
+OTHER_RULES_OFF: dict[str, Any] = {
+    **dict.fromkeys(("trail_tiers", "ladder", "near_expiry", "windows"), ()),
+    **dict.fromkeys(("trail_price_arm_pct", "trail_price_pct", "break_even_arm_pct", "progress_after", "progress_pct")),
+    **dict.fromkeys(("theta_days", "theta_pct", "flatten_before_half_day_close", "regime_at_least")),
+    **dict.fromkeys(("overnight_min_days", "overnight_min_gain_pct", "overnight_max_usd")),
+    **dict.fromkeys(("reversal_min_confidence", "earnings_within_sessions")),
+}
 
 
 def a_quote(symbol: str = PUT, bid: str | None = "7.10", ask: str | None = "7.20", **over: Any) -> Quote:

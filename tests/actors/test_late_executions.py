@@ -27,7 +27,7 @@ def tracker(engine: Engine) -> Tracker:
         accounts.configure(tx, LARGE, some_limits(), NOON)
         accounts.set_state(tx, LARGE, TradingState.ACTIVE, "test", "test", NOON)
     desk = Desk(engine=engine, clock=lambda: LATER, wall=lambda: LATER, origin="test", partitions=1)
-    return Tracker(desk, lambda strategy, kind: a_policy())
+    return Tracker(desk, lambda account, strategy, kind: a_policy())
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_phantom_leaves_without_an_invented_price(tracker: Tracker, engine: En
     tracker.handle([adjusted_to(0)])
 
     found = position(engine, bought)
-    assert (0, "external") == (found.qty, found.exit_reason)
+    assert (0, "external") == (found.qty, found.exit_rule)
 
 
 def test_the_sale_by_hand_that_is_read_later_brings_the_true_price(tracker: Tracker, engine: Engine, bought: Order):

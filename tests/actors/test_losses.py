@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from actors.desk import Desk
 from actors.losses import Losses
-from db import accounts, latches
+from db import accounts, exit_plans, latches
 from domain.account import Book, LossKind
 from domain.known import Known, Unknown
 from domain.loss import STANDS, LossRules
@@ -29,7 +29,7 @@ TOMORROW = Session(day=SESSION.day + DAY, open=SESSION.open + DAY, close=SESSION
 def hold_five(tx: Connection) -> None:
     """Five contracts of the put in `large`, bought at noon at 7.00."""
     order = open_order(tx, symbol=PUT, qty=5)
-    position_rows.plan(tx, order.position_id, a_policy())
+    exit_plans.plan(tx, order.position_id, a_policy())
     position_rows.create(
         tx,
         position_id=order.position_id,
@@ -39,7 +39,7 @@ def hold_five(tx: Connection) -> None:
         recommendation=None,
         adopted=False,
         holding=a_holding(5),
-        exit_reason="external",
+        exit_rule="external",
     )
     fill(tx, order, 5, 5, price=Decimal("7.00"), position_id=order.position_id)
 

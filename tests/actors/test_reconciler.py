@@ -34,7 +34,7 @@ class House:
         self.exchange: Any = Exchange(LARGE, Random(1), self.clock, lambda _: None, lambda _: None, prices)
         desk = Desk(engine=engine, clock=self.clock, wall=self.clock, origin="test", partitions=1)
         self.reconciler = Reconciler(desk, {LARGE: self.exchange})
-        self.tracker = Tracker(desk, lambda strategy, kind: a_policy())
+        self.tracker = Tracker(desk, lambda account, strategy, kind: a_policy())
         with engine.begin() as tx:
             accounts.configure(tx, LARGE, some_limits(), NOON)
 

@@ -48,7 +48,7 @@ class House:
         self.gate = Gate(self.desk, markets, a_rule_book(), of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
+        self.tracker = Tracker(self.desk, lambda account, strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
         self.exit = ExitActor(self.desk)
         self.reconciler = Reconciler(self.desk, ports)
         self._configure()

@@ -97,7 +97,7 @@ def test_the_hash_covers_choice_and_size_and_a_policys_version_does_not(tmp_path
     again = load(switched_on(tmp_path, ('size_ratio = "0.5"', 'size_ratio = "0.4"')))
 
     assert 3 == len({shipped.hash(), mine.hash(), again.hash()})
-    assert shipped.policy_of("day_trade", Kind.CALL) == mine.policy_of("day_trade", Kind.CALL)
+    assert shipped.policy_of(LARGE, "day_trade", Kind.CALL) == mine.policy_of(LARGE, "day_trade", Kind.CALL)
 
 
 @pytest.mark.parametrize(

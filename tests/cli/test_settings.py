@@ -70,8 +70,8 @@ def test_the_shipped_entry_rules_are_the_agreed_ones(bare: pytest.MonkeyPatch):
 
 def test_the_shipped_exit_policies_are_the_agreed_ones(bare: pytest.MonkeyPatch):
     """Options of a day trade, and a stock of a swing trade, which may stay overnight. Source: design, section 9."""
-    option = load(SHIPPED).policy_of("day_trade", Kind.CALL)
-    stock = load(SHIPPED).policy_of("swing_trade", Kind.STOCK)
+    option = load(SHIPPED).policy_of(LARGE, "day_trade", Kind.CALL)
+    stock = load(SHIPPED).policy_of(LARGE, "swing_trade", Kind.STOCK)
 
     levels = (option.stop_pct, option.catastrophe_pct, option.target_pct)
     assert (40, 50, 80) == levels
@@ -105,7 +105,9 @@ def test_a_position_of_an_unknown_strategy_is_left_as_an_adopted_one(bare: pytes
     """Nobody's position is left without a policy."""
     settings = load(SHIPPED)
 
-    assert settings.policy_of("adopted", Kind.PUT).max_hold == settings.policy_of("never heard of", Kind.PUT).max_hold
+    adopted, unknown = (settings.policy_of(LARGE, name, Kind.PUT) for name in ("adopted", "never heard of"))
+
+    assert adopted == unknown
 
 
 # ---------------------------------------------------------------- what is wrong

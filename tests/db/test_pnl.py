@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import marks, pnl, positions
+from db import exit_plans, marks, pnl, positions
 from db.marks import OpenMark
 from domain.events import Intent, Side
 from domain.known import Known, Unknown
@@ -34,12 +34,12 @@ def held(tx: Connection, opened_at: datetime, peak: str | None = None) -> Any:
     position = hold_of(tx, order, opened_at)
     fill(tx, order, 2, 2, price=Decimal("7.00"), at=opened_at, position_id=position)
     if peak:
-        positions.widen_excursion(tx, position, Excursion(peak=Decimal(peak), trough=None), True)
+        exit_plans.widen_excursion(tx, position, Excursion(peak=Decimal(peak), trough=None), True)
     return position
 
 
 def hold_of(tx: Connection, order: Order, opened_at: datetime) -> Any:
-    positions.plan(tx, order.position_id, a_policy())
+    exit_plans.plan(tx, order.position_id, a_policy())
     positions.create(
         tx,
         position_id=order.position_id,
@@ -49,7 +49,7 @@ def hold_of(tx: Connection, order: Order, opened_at: datetime) -> Any:
         recommendation=None,
         adopted=False,
         holding=a_holding(2, opened_at=opened_at),
-        exit_reason="external",
+        exit_rule="external",
     )
     return order.position_id
 

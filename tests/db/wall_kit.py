@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from db import accounts, fills, orders, positions
+from db import accounts, exit_plans, fills, orders, positions
 from domain.account import TradingState
 from domain.ids import AccountName, PositionId, RecommendationId, fill_id
 from domain.orders import Order, closing_order, opening_order
@@ -85,7 +85,7 @@ def hold(
 ) -> PositionId:
     """Write an open (or, with qty 0, a closed) position and its exit plan."""
     position = PositionId(UUID(int=number))
-    positions.plan(tx, position, a_policy())
+    exit_plans.plan(tx, position, a_policy())
     positions.create(
         tx,
         position_id=position,
@@ -95,7 +95,7 @@ def hold(
         recommendation=None,
         adopted=adopted,
         holding=a_holding(qty, **over),
-        exit_reason="external",
+        exit_rule="external",
     )
     return position
 

@@ -11,7 +11,7 @@ import pytest
 from domain.account import Limits
 from domain.consistency import contradictions
 from domain.events import Action
-from domain.exits import ExitPolicy
+from domain.exits import ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
 from domain.gates import EntryRules, RuleBook
 from domain.instrument import Kind
 from tests.factories import LARGE, TINY, a_policy, some_limits, some_rules
@@ -26,7 +26,7 @@ def found(
     book = RuleBook(
         of_account={LARGE: given}, of_strategy={(LARGE, name): given for name in given.min_confidence if name in NAMED}
     )
-    policies = {("day_trade", kind): policy or a_policy() for kind in Kind}
+    policies = {(LARGE, "day_trade", kind): policy or a_policy() for kind in Kind}
     return contradictions(book, {LARGE: limits or some_limits()}, policies)
 
 
@@ -36,6 +36,25 @@ def test_the_shipped_rules_do_not_contradict_each_other():
 
 
 HOUR = timedelta(hours=1)
+
+
+def a_tier(arm: int, lock: int) -> Tier:
+    return Tier(arm_pct=Decimal(arm), lock_pct=Decimal(lock))
+
+
+def a_rung(at: int, close: int) -> Rung:
+    return Rung(at_pct=Decimal(at), close_pct=Decimal(close))
+
+
+def near(days: int, below: Decimal | None = None) -> NearExpiry:
+    return NearExpiry(days=days, gain_below_pct=below)
+
+
+def a_window(minutes: int, **over: Any) -> Window:
+    values: dict[str, Any] = {"gain_below_pct": None, "failed_criteria": None}
+    return Window(before_close=timedelta(minutes=minutes), **values | over)
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "flattened 0:15:00 before": {"policy": a_policy(flatten_before_close=timedelta(minutes=15))},
     "is closed 1:30:00 before": {"policy": a_policy(close_before_expiry=timedelta(minutes=90))},
@@ -46,6 +65,36 @@ WRONG: dict[str, dict[str, Any]] = {
     "no rule ever closes at a loss": {"policy": a_policy(stop_pct=None, catastrophe_pct=None)},
     "the target at 80 % has closed already": {"policy": a_policy(trail_arm_pct=Decimal(80))},
     "needs both": {"policy": a_policy(trail_giveback_pct=None)},
+    "a trailing stop of the price needs both": {"policy": a_policy(trail_price_pct=Decimal(10))},
+    "minimum progress needs both": {"policy": a_policy(progress_pct=Decimal(5))},
+    "a theta rule needs both": {"policy": a_policy(theta_days=2)},
+    "the trailing stop of the price is armed at 90 %": {
+        "policy": a_policy(trail_price_arm_pct=Decimal(90), trail_price_pct=Decimal(10))
+    },
+    "break-even is armed at 80 %": {"policy": a_policy(break_even_arm_pct=Decimal(80))},
+    "progress is asked for at 80 %": {"policy": a_policy(progress_after=HOUR, progress_pct=Decimal(80))},
+    "progress is asked for after 4:00:00": {"policy": a_policy(progress_after=4 * HOUR, progress_pct=Decimal(5))},
+    "a tier is armed at 80 %": {"policy": a_policy(trail_tiers=(a_tier(80, 70),))},
+    "a rung stands at 80 %": {"policy": a_policy(ladder=(a_rung(80, 40),))},
+    "two tiers stand at the same gain": {"policy": a_policy(trail_tiers=(a_tier(30, 70), a_tier(30, 80)))},
+    "two rungs stand at the same gain": {"policy": a_policy(ladder=(a_rung(20, 40), a_rung(20, 10)))},
+    "the tier at 50 % locks 60 %, less than the 70 %": {
+        "policy": a_policy(trail_tiers=(a_tier(50, 60), a_tier(30, 70)))
+    },
+    "on a half day an entry is allowed until 0:15:00": {"policy": a_policy(flatten_before_half_day_close=HOUR / 4)},
+    "no window asks for them": {"policy": a_policy(overnight_min_days=3)},
+    "closes what fails 2 criteria, and 1 are set": {
+        "policy": a_policy(overnight_min_days=3, windows=(a_window(10, failed_criteria=2),))
+    },
+    "a window closes everything 0:15:00 before": {"policy": a_policy(windows=(a_window(15),))},
+    "a window closes what gains less than -20 % from 1:30:00 before": {
+        "policy": a_policy(windows=(a_window(90, gain_below_pct=Decimal(-20)),))
+    },
+    "near_expiry closes whatever it gains with 2 days left": {"policy": a_policy(near_expiry=(near(2),))},
+    "near_expiry closes what gains less than -26 %": {"policy": a_policy(near_expiry=(near(2, Decimal(-26)),))},
+    "theta_pct is set, but nobody supplies": {"policy": a_policy(theta_days=2, theta_pct=Decimal(5))},
+    "regime_at_least is set, but nobody supplies": {"policy": a_policy(regime_at_least=Regime.EXTREME)},
+    "earnings_within_sessions is set, but nobody supplies": {"policy": a_policy(earnings_within_sessions=1)},
     "max_positions is 0": {"limits": some_limits(max_positions=0)},
     "less than the cheapest contract": {
         "limits": some_limits(max_exposure_usd=Decimal("0.99"), max_daily_loss_usd=Decimal("0.50"))
@@ -192,7 +241,7 @@ def test_a_limit_that_never_trips_or_that_nothing_meets_is_named(
 def test_a_strategy_without_a_policy_is_named():
     """What may be bought and nobody says how it is left."""
     book = RuleBook(of_account={LARGE: some_rules()}, of_strategy={(LARGE, "day_trade"): some_rules()})
-    policies = {("day_trade", kind): a_policy() for kind in Kind if kind is not Kind.PUT}
+    policies = {(LARGE, "day_trade", kind): a_policy() for kind in Kind if kind is not Kind.PUT}
 
     assert ("large, day_trade, PUT: may be bought, and no exit policy says how it is left",) == contradictions(
         book, {LARGE: some_limits()}, policies
@@ -204,7 +253,7 @@ def test_a_finding_of_many_places_is_said_once():
     book = RuleBook(
         of_account={}, of_strategy={(a, "day_trade"): some_rules(min_days_to_expiry=0) for a in (LARGE, TINY)}
     )
-    policies = {("day_trade", kind): a_policy() for kind in Kind}
+    policies = {(a, "day_trade", kind): a_policy() for a in (LARGE, TINY) for kind in Kind}
     [text] = contradictions(book, {a: some_limits() for a in (LARGE, TINY)}, policies)
 
     assert text.startswith("large, day_trade; tiny, day_trade: min_days_to_expiry 0 can never trip")
@@ -248,3 +297,28 @@ def test_L15_no_entry_is_allowed_after_its_own_flattening(  # noqa: N802
 
     assert contradicts == bool(texts)
     assert all("flattened 1:30:00 before" in text for text in texts)
+
+
+HARMLESS: dict[str, ExitPolicy] = {
+    "windows after the last entry": a_policy(windows=(a_window(14), a_window(10, gain_below_pct=Decimal(0)))),
+    "a window that takes only what no entry loses": a_policy(windows=(a_window(90, gain_below_pct=Decimal(-27)),)),
+    "tiers that lock more the higher they stand": a_policy(trail_tiers=(a_tier(50, 80), a_tier(30, 70))),
+    "a ladder below the target": a_policy(ladder=(a_rung(20, 40), a_rung(40, 30))),
+    "criteria that a window asks for": a_policy(overnight_min_days=3, windows=(a_window(10, failed_criteria=1),)),
+    "progress before the longest hold": a_policy(progress_after=2 * HOUR, progress_pct=Decimal(5)),
+    "a half day's flatten after the last entry": a_policy(flatten_before_half_day_close=timedelta(minutes=14)),
+    "near expiry only what no entry loses": a_policy(near_expiry=(near(2, Decimal(-27)),)),
+}
+
+
+@pytest.mark.parametrize("policy", HARMLESS.values(), ids=HARMLESS.keys())
+def test_what_does_not_contradict_is_not_named(policy: ExitPolicy):
+    """The same settings a step on the other side of each limit."""
+    assert () == found(policy=policy)
+
+
+def test_options_alone_come_near_their_expiry():
+    """A stock has none, so the same table is harmless for it."""
+    policy = a_policy(near_expiry=(near(2),), close_before_expiry=timedelta(minutes=90))
+
+    assert () == found(some_rules(permitted=STOCKS), policy=policy)

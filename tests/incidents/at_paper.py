@@ -68,7 +68,7 @@ class AtPaper:
         self.gate = Gate(self.desk, markets, book, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())
+        self.tracker = Tracker(self.desk, lambda account, strategy, kind: a_policy())
         self.exit = ExitActor(self.desk)
         self.reconciler = Reconciler(self.desk, ports)
 

@@ -171,7 +171,7 @@ class Stage:
         self.gate = Gate(self.desk, markets, self.rules, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(self.desk, lambda strategy, kind: a_policy())
+        self.tracker = Tracker(self.desk, lambda account, strategy, kind: a_policy())
         self.exit = ExitActor(self.desk)
         self.reconciler = Reconciler(self.desk, ports)
         self._readers = [self._reader(*row) for row in self._subscriptions() if row[1] not in self.without]

@@ -86,7 +86,7 @@ class Storm:
         self.gate = Gate(desk, markets, a_rule_book(), of_recorded_day(desk))
         self.entries = Executor(desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(desk, lambda strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
+        self.tracker = Tracker(desk, lambda account, strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
         self.exit = ExitActor(desk)
         self.reconciler = Reconciler(desk, ports)
 
