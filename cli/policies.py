@@ -124,13 +124,14 @@ def _shown(document: Document) -> Table:
             row["account"],
             row["strategy"],
             row["kind"],
-            row["version"] if row["version"] == row["version_in_force"] else f"{row['version']} (not in force yet)",
+            row["version"],
+            "" if row["version"] == row["version_in_force"] else row["version_in_force"] or "none",
             row["positions_under_another"],
             _numbers(row["policy"]),
         )
         for row in document["items"]
     )
-    columns = ("account", "strategy", "kind", "version", ">positions under another", "rules (_pct, seconds)")
+    columns = ("account", "strategy", "kind", "version", "in force", ">held under another", "rules: per cent, seconds")
     return table("Exit policies", columns, rows)
 
 

@@ -2,7 +2,7 @@
 ALTER TABLE positions ADD COLUMN exit_rule text;
 UPDATE positions SET exit_rule = exit_reason WHERE exit_reason IS NOT NULL;
 -- A reason has its rule.
-ALTER TABLE positions ADD CHECK ((exit_rule IS NULL) = (exit_reason IS NULL));
+ALTER TABLE positions ADD CONSTRAINT a_reason_has_its_rule CHECK ((exit_rule IS NULL) = (exit_reason IS NULL));
 
 -- The gain of the highest rung that the ladder acted on, in per cent.
 ALTER TABLE exit_plans ADD COLUMN ladder_pct numeric CHECK (ladder_pct > 0);
@@ -13,7 +13,7 @@ UPDATE exit_plans SET policy = '{"trail_price_arm_pct": null, "trail_price_pct":
     "overnight_min_days": null, "overnight_min_gain_pct": null, "overnight_max_usd": null,
     "reversal_min_confidence": null, "earnings_within_sessions": null, "regime_at_least": null}'::jsonb || policy;
 -- The version beside a policy is its own.
-ALTER TABLE exit_plans ADD CHECK (policy ->> 'version' = policy_version);
+ALTER TABLE exit_plans ADD CONSTRAINT a_policy_has_its_version CHECK (policy ->> 'version' = policy_version);
 
 -- Exit state may only tighten: what a rule asked for stays asked for, a rung that was acted on stays so, and the
 -- best and the worst price only move apart.

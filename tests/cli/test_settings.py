@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import SHIPPED, BadConfiguration, load
+from cli.exit_settings import ExitSettings
+from cli.settings import SHIPPED, BadConfiguration, Settings, load
 from domain.events import Action
+from domain.exits import Rung
 from domain.instrument import Kind
-from tests.factories import LARGE
+from tests.factories import LARGE, TINY
 
 
 @pytest.fixture
@@ -206,3 +208,98 @@ def test_the_hash_says_what_decides(bare: pytest.MonkeyPatch, tmp_path: Path):
 
     assert shipped != limit
     assert shipped == place
+
+
+# ---------------------------------------------------------------- exit policies, one over the other
+
+
+def configured(tmp_path: Path, *tables: str) -> Settings:
+    file = tmp_path / "mine.toml"
+    file.write_text(SHIPPED.read_text(encoding="utf-8") + "\n" + "\n".join(tables), encoding="utf-8")
+    return load(file)
+
+
+def test_every_rule_of_the_shipped_file_can_be_switched_on_as_it_stands_there(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """Each commented line of [exits.option] is TOML that loads, and together they name every key there is."""
+    text = SHIPPED.read_text(encoding="utf-8")
+    start, end = text.index("# trail_price_arm_pct"), text.index("# max_hold_min and flatten")
+    file = tmp_path / "all.toml"
+    file.write_text(text[:start] + text[start:end].replace("\n# ", "\n")[2:] + text[end:], encoding="utf-8")
+    named = load(file).exits.option.named()
+
+    assert set(ExitSettings.model_fields) - {"max_hold_min", "flatten_before_close_min"} == set(named)
+
+
+def test_a_strategy_lies_over_the_kind_and_an_account_over_the_strategy(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """The later names a key, the later counts; what nobody above names is as beneath; off is off."""
+    settings = configured(
+        tmp_path,
+        '[strategies.day_trade.exits.option]\nstop_pct = "30"\ntarget_pct = "off"\nmax_hold_min = 60',
+        '[accounts.tiny.exits.option]\nstop_pct = "20"\nladder = [{ at_pct = "20", close_pct = "40" }]',
+    )
+    large, tiny = (settings.policy_of(name, "day_trade", Kind.CALL) for name in (LARGE, TINY))
+    swing = settings.policy_of(TINY, "swing_trade", Kind.CALL)
+
+    assert (Decimal(30), None, timedelta(hours=1), ()) == (
+        large.stop_pct,
+        large.target_pct,
+        large.max_hold,
+        large.ladder,
+    )
+    assert (Decimal(20), None, timedelta(hours=1)) == (tiny.stop_pct, tiny.target_pct, tiny.max_hold)
+    assert (Rung(at_pct=Decimal(20), close_pct=Decimal(40)),) == tiny.ladder
+    assert (Decimal(20), Decimal(80), None) == (swing.stop_pct, swing.target_pct, swing.max_hold)
+    assert load(SHIPPED).policy_of(TINY, "day_trade", Kind.STOCK) == settings.policy_of(TINY, "day_trade", Kind.STOCK)
+
+
+def test_the_version_of_a_policy_is_that_of_its_numbers(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """The same numbers, however they were said, are the same version; another number is another."""
+    shipped = load(SHIPPED).policy_of(LARGE, "day_trade", Kind.CALL)
+    said_again = configured(tmp_path, '[accounts.large.exits.option]\nstop_pct = "40"\nbreak_even_arm_pct = "off"')
+    tighter = configured(tmp_path, '[accounts.large.exits.option]\nstop_pct = "39"')
+
+    assert shipped == said_again.policy_of(LARGE, "day_trade", Kind.CALL)
+    assert shipped.version != tighter.policy_of(LARGE, "day_trade", Kind.CALL).version
+    assert shipped == tighter.policy_of(TINY, "day_trade", Kind.CALL)
+
+
+WRONG_EXITS = {
+    'stop_pkt = "1"': "accounts.tiny.exits.option.stop_pkt: Extra inputs are not permitted, was '1'",
+    "stop_pct = 0.4": 'accounts.tiny.exits.option.stop_pct: write a decimal as text, such as "0.55", was 0.4',
+    'stop_pct = "0"': "accounts.tiny.exits.option.stop_pct: Input should be greater than 0, was '0'",
+    'stop_pct = "on"': "accounts.tiny.exits.option.stop_pct: Input should be a valid decimal, was 'on'",
+    'max_hold_min = "0"': "accounts.tiny.exits.option.max_hold_min: Input should be greater than 0, was '0'",
+    "ladder = [{ at_pct = '20' }]": "accounts.tiny.exits.option.ladder.0.close_pct: Field required",
+    "ladder = [{ at_pct = '20', close_pct = '60' }, { at_pct = '40', close_pct = '41' }]": "more than 100 % together",
+    "windows = [{ before_close_min = 5 }]": "windows.0: a window has exactly one of",
+    "windows = [{ before_close_min = 5, everything = true, failed_criteria = 1 }]": "has exactly one of",
+    'regime_at_least = "wild"': "regime_at_least: Input should be 'calm', 'elevated', 'high' or 'extreme', was 'wild'",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG_EXITS.items(), ids=WRONG_EXITS.keys())
+def test_a_wrong_exit_setting_is_named_with_its_value(bare: pytest.MonkeyPatch, tmp_path: Path, line: str, said: str):
+    """Where it stands and what it was, without the words of a type checker."""
+    with pytest.raises(BadConfiguration) as refused:
+        configured(tmp_path, f"[accounts.tiny.exits.option]\n{line}")
+
+    assert said in str(refused.value)
+
+
+def test_an_exit_rule_can_be_set_from_the_environment(bare: pytest.MonkeyPatch):
+    """Also a table, as JSON, and off."""
+    bare.setenv("GAPLESS_EXITS__OPTION__STOP_PCT", "35")
+    bare.setenv("GAPLESS_ACCOUNTS__TINY__EXITS__OPTION__TARGET_PCT", "off")
+    bare.setenv("GAPLESS_EXITS__OPTION__LADDER", '[{"at_pct": "20", "close_pct": "40"}]')
+    policy = load(SHIPPED).policy_of(TINY, "day_trade", Kind.CALL)
+
+    assert (Decimal(35), None, 1) == (policy.stop_pct, policy.target_pct, len(policy.ladder))
+
+
+def test_contradictions_of_an_account_are_named_with_it(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """What only one account says is told of that account alone."""
+    settings = configured(tmp_path, '[accounts.tiny.exits.option]\nbreak_even_arm_pct = "80"')
+
+    assert {"day_trade in tiny", "swing_trade in tiny"} == {
+        text.partition(",")[0] for text in settings.contradictions()
+    }

@@ -11,7 +11,7 @@ from psycopg2 import errors
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from db import accounts
+from db import accounts, policies
 from domain.events import Side
 from domain.orders import Order
 from tests.db.wall_kit import (
@@ -24,7 +24,7 @@ from tests.db.wall_kit import (
     refused,
     run,
 )
-from tests.factories import CALL, LARGE, NOON, PUT, TINY
+from tests.factories import CALL, LARGE, NOON, PUT, TINY, a_policy
 
 # ---------------------------------------------------------------- positions
 
@@ -327,3 +327,71 @@ def test_a_fact_is_handled_once_by_each_actor(tx: Connection):
     run(tx, handle, actor="tracker")
 
     refused(tx, errors.UniqueViolation, "inbox_pkey", lambda: run(tx, handle, actor="gate"))
+
+
+# ---------------------------------------------------------------- exit plans and policies
+
+LOOSER = {
+    "a rung that was not": "ladder_pct = 10",
+    "no rung any more": "ladder_pct = NULL",
+    "nobody asked": "triggered_rule = NULL",
+    "another asked": "triggered_rule = 'target'",
+    "a lower peak": "peak = 12.99",
+    "a peak that was not": "peak = NULL",
+    "a higher trough": "trough = 9.01",
+}
+
+
+@pytest.mark.parametrize("change", LOOSER.values(), ids=LOOSER.keys())
+def test_exit_state_may_only_tighten(tx: Connection, change: str):
+    """Whoever writes: what was asked for stays asked for, a rung stays taken, best and worst price move apart."""
+    hold(tx)
+    run(tx, "UPDATE exit_plans SET peak = 13, trough = 9, ladder_pct = 20, triggered_rule = 'stop'")
+
+    refused(tx, errors.CheckViolation, "exit_state_only_tightens", lambda: run(tx, f"UPDATE exit_plans SET {change}"))
+
+
+def test_exit_state_may_tighten(tx: Connection):
+    """A higher peak, a deeper trough, the next rung, a rule that asks."""
+    hold(tx)
+    run(tx, "UPDATE exit_plans SET peak = 13, trough = 9, ladder_pct = 20")
+    run(tx, "UPDATE exit_plans SET peak = 14, trough = 8, ladder_pct = 50, triggered_rule = 'stop'")
+
+
+def test_of_a_short_the_peak_falls(tx: Connection):
+    """Its best price is the lowest: the two may stand the other way round, and still only move apart."""
+    hold(tx, qty=-5)
+    run(tx, "UPDATE exit_plans SET peak = 9, trough = 13")
+    run(tx, "UPDATE exit_plans SET peak = 8, trough = 14")
+
+    refused(tx, errors.CheckViolation, "exit_state_only_tightens", lambda: run(tx, "UPDATE exit_plans SET peak = 8.5"))
+
+
+def test_a_policy_stands_under_its_own_version(tx: Connection):
+    """The version beside it is the one within it."""
+    hold(tx)
+
+    refused(
+        tx,
+        errors.CheckViolation,
+        "a_policy_has_its_version",
+        lambda: run(tx, "UPDATE exit_plans SET policy_version = 'other'"),
+    )
+
+
+def test_a_close_names_its_rule(tx: Connection):
+    """A reason without its rule, or a rule without a reason, is refused."""
+    hold(tx, qty=0)
+
+    refused(
+        tx, errors.CheckViolation, "a_reason_has_its_rule", lambda: run(tx, "UPDATE positions SET exit_rule = NULL")
+    )
+
+
+@pytest.mark.parametrize("edit", ["DELETE FROM exit_policies", "UPDATE exit_policies SET strategy = 'x'"])
+def test_policies_in_force_are_history(tx: Connection, edit: str):
+    """What new positions got, and since when, is added to and never edited."""
+    configure(tx)
+    policies.record(tx, LARGE, "day_trade", "option", a_policy(), NOON)
+
+    refused(tx, errors.CheckViolation, "append-only", lambda: run(tx, edit))
