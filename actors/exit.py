@@ -11,7 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -142,7 +142,7 @@ class ExitActor:
         for watch in watches:
             if quote.at >= watch.position.opened_at:
                 self._mark(watch, watch.position.price_of(quote), quote.at)
-                self._marks.see(watch.position, quote, self._session(quote.at))
+                self._marks.see(watch.position, quote, self._session(trading_day(quote.at)))
                 self._evaluate(watch)
         return len(watches)
 
@@ -162,14 +162,21 @@ class ExitActor:
 
     def _evaluate(self, watch: Watch) -> None:
         now = self.desk.clock()
-        session = self._session(now)
+        today = trading_day(now)
+        session = self._session(today)
         if watch.closing is Closing.ALL or self._market_is_closed(session, now):
             return
         if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
             if watch.closing is Closing.NOTHING and watch.may_try(now):
                 self._leave(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
-        moment = self._moment(watch, session, now)
+        moment = Moment(
+            price=watch.price_at(now),
+            now=now,
+            today=today,
+            session=session,
+            outlook=self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN),
+        )
         found = first_exit(watch.position, moment)
         if found is None:
             return
@@ -178,17 +185,8 @@ class ExitActor:
         elif watch.closing is Closing.NOTHING and watch.may_try(now):
             self._leave_a_part(watch, moment)
 
-    def _moment(self, watch: Watch, session: Session | None, now: datetime) -> Moment:
-        return Moment(
-            price=watch.price_at(now),
-            now=now,
-            today=trading_day(now),
-            session=session,
-            outlook=self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN),
-        )
-
-    def _session(self, now: datetime) -> Session | None:
-        return next((s for s in self._calendar if s.day == trading_day(now)), None)
+    def _session(self, day: date) -> Session | None:
+        return next((s for s in self._calendar if s.day == day), None)
 
     def _market_is_closed(self, session: Session | None, now: datetime) -> bool:
         """True only when the calendar is known and says so: an unknown calendar blocks no exit."""

@@ -28,6 +28,7 @@ from brokerage.port import BrokerageUnavailable
 from db import accounts, outbox
 from domain.account import TradingState
 from domain.events import Fact
+from domain.exits import ExitPolicy
 from streams.codec import decode
 from streams.names import Stream
 from tests.factories import LARGE, NOON, TINY, a_policy, a_recommendation, a_rule_book, some_limits, ticked
@@ -45,8 +46,11 @@ SETTLING = 60
 
 
 class Storm:
-    def __init__(self, engine: Engine, seed: int) -> None:
+    """*policy*: how every position is left."""
+
+    def __init__(self, engine: Engine, seed: int, policy: ExitPolicy | None = None) -> None:
         self.engine, self.rng, self.now = engine, Random(seed), NOON
+        self.policy = policy or a_policy(min_hold=timedelta(minutes=5))
         self.queues: dict[str, list[Fact]] = defaultdict(list)
         self.calm = False
         self.prices = {s: (Decimal("4.90"), Decimal("5.00")) for s in SYMBOLS}
@@ -86,7 +90,7 @@ class Storm:
         self.gate = Gate(desk, markets, a_rule_book(), of_recorded_day(desk))
         self.entries = Executor(desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(desk, lambda account, strategy, kind: a_policy(min_hold=timedelta(minutes=5)))
+        self.tracker = Tracker(desk, lambda account, strategy, kind: self.policy)
         self.exit = ExitActor(desk)
         self.reconciler = Reconciler(desk, ports)
 
