@@ -131,8 +131,8 @@ class Executor:
 
     def _close(self, row: OrderRow) -> None:
         """Cancel what is left of the opening, clamp to what the brokerage holds, send; unless it is wanted no more."""
-        if row.cancel_asked_at is not None and row.status is OrderStatus.APPROVED:
-            self._cancel(row)
+        if row.cancel_asked_at is not None:  # it is surely not at the brokerage, and is not to get there
+            self._end(row, OrderStatus.EXPIRED_UNSENT, code="canceled_unsent", message="canceled before it was sent")
             return
         self._end_openings(row)
         held = self._brokerage(row).position(row.order.symbol)

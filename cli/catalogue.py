@@ -55,6 +55,8 @@ def exits_page() -> str:
             [(f"`{rule.__name__}`", _sentence(rule), f"`{reason_of(rule.__name__)}`") for rule in RULES],
         ),
         *_table(("what else closes", "", "reported as"), _OTHERS),
+        "",
+        *_POLICIES,
         *(line for rule in RULES for line in _exit_rule(rule)),
     ]
     return "\n".join(lines) + "\n"
@@ -64,6 +66,17 @@ _OTHERS: Final = (
     ("a SELL", "A recommendation to sell closes what it names, at most what is held.", "`signal`"),
     ("`gapless flatten`", "A person closes all that an account holds, at once.", "`manual`"),
     ("the brokerage", "Somebody else closed it: by hand, by a bracket leg, by assignment.", "`external`"),
+)
+
+
+_POLICIES: Final = (
+    "The numbers of all rules together are a policy. `[exits.option]` and `[exits.stock]` of the configuration hold"
+    " for everybody; over them lie `[strategies.NAME.exits.option]` and then `[accounts.NAME.exits.option]`: the later"
+    ' names a key, the later counts, and `"off"` switches a rule off. The version of a policy is a hash of its numbers'
+    " and is stored with each position that it governs. A changed configuration is told on `decisions`"
+    " (ExitPolicyChanged) and holds for new positions; what is held keeps its policy until a person says"
+    " `gapless policy apply`, which is audited and told too (ExitPolicyApplied). `gapless policy show` tells what is"
+    " held under another policy.",
 )
 
 

@@ -4,6 +4,17 @@ UPDATE positions SET exit_rule = exit_reason WHERE exit_reason IS NOT NULL;
 -- A reason has its rule.
 ALTER TABLE positions ADD CONSTRAINT a_reason_has_its_rule CHECK ((exit_rule IS NULL) = (exit_reason IS NULL));
 
+-- What the report calls a close follows from the rule: a rule has one reason, and the others are called like it.
+ALTER TABLE positions ADD CONSTRAINT a_rule_has_one_reason CHECK (exit_reason = CASE
+    WHEN exit_rule = 'break_even' THEN 'stop'
+    WHEN exit_rule = 'ladder' THEN 'target'
+    WHEN exit_rule IN ('trailing_price', 'trailing_tiers') THEN 'trailing'
+    WHEN exit_rule = 'min_progress' THEN 'max_hold'
+    WHEN exit_rule IN ('theta_decay', 'near_expiry') THEN 'expiry'
+    WHEN exit_rule IN ('half_day', 'end_of_day_window') THEN 'end_of_day'
+    WHEN exit_rule IN ('signal_reversal', 'earnings', 'regime') THEN 'signal'
+    ELSE exit_rule END);
+
 -- The gain of the highest rung that the ladder acted on, in per cent.
 ALTER TABLE exit_plans ADD COLUMN ladder_pct numeric CHECK (ladder_pct > 0);
 -- Rules that were not known when a policy was stored are off in it.

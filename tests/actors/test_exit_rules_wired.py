@@ -194,6 +194,23 @@ def test_a_part_not_sent_yet_is_never_sent_once_all_is_wanted(holding: Callable[
     assert [("ladder", 4, "expired_unsent"), ("stop", 10, "filled")] == closes(house)
 
 
+def test_a_part_whose_sender_died_is_not_sent_again_once_all_is_wanted(holding: Callable[..., House]):
+    """It says submitting and the brokerage has never heard of it: it ends unsent, and everything is sold."""
+    house = holding(ladder=LADDER, stop_pct=d(40))
+    executor, house.exits = house.exits, _Away()  # type: ignore[assignment]
+    house.tick(AAA, "6.00")
+    with house.engine.begin() as tx:
+        tx.execute(text("UPDATE orders SET status = 'submitting', submitted_at = approved_at WHERE NOT opening"))
+    house.tick(AAA, "2.90")
+    house.exits = executor
+
+    house.sweep()
+    house.tick(AAA, "2.80")
+    house.trade()
+
+    assert [("ladder", 4, "expired_unsent"), ("stop", 10, "filled")] == closes(house)
+
+
 class _Away:
     """An executor that is not there."""
 

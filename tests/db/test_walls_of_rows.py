@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db import accounts, policies
 from domain.events import Side
+from domain.exits import REASONS, ExitReason
 from domain.orders import Order
 from tests.db.wall_kit import (
     STOCK,
@@ -385,6 +386,21 @@ def test_a_close_names_its_rule(tx: Connection):
 
     refused(
         tx, errors.CheckViolation, "a_reason_has_its_rule", lambda: run(tx, "UPDATE positions SET exit_rule = NULL")
+    )
+
+
+@pytest.mark.parametrize(("rule", "reason"), REASONS.items(), ids=REASONS.keys())
+def test_a_rule_has_one_reason(tx: Connection, rule: str, reason: ExitReason):
+    """The database calls each rule as the code does, and by no other of the agreed words."""
+    position = hold(tx, qty=0)
+    run(tx, "UPDATE positions SET exit_rule = :rule, exit_reason = :reason", rule=rule, reason=reason)
+    other = ExitReason.TARGET if reason is ExitReason.STOP else ExitReason.STOP
+
+    refused(
+        tx,
+        errors.CheckViolation,
+        "a_rule_has_one_reason",
+        lambda: run(tx, "UPDATE positions SET exit_reason = :other WHERE position_id = :id", other=other, id=position),
     )
 
 
