@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from actors import policies
 from cli.rulebook import Rulebook
 from cli.settings import SHIPPED, load
 from db import limits
-from domain.events import ConfigurationChanged, LimitChanged
+from db import policies as policy_rows
+from domain.events import ConfigurationChanged, ExitPolicyChanged, LimitChanged
 from streams.codec import decode
 from tests.cli.conftest import Answer
 from tests.cli.house import House
-from tests.factories import LARGE
+from tests.factories import LARGE, TINY
 
 Gapless = Callable[..., Answer]
 
@@ -54,6 +57,24 @@ def test_rules_and_limits_of_a_file_come_into_force_and_are_told(
     assert (LARGE, "5", "3", "calmer") in [
         (f.account, f.before, f.after, f.reason) for f in told if isinstance(f, LimitChanged)
     ]
+
+
+def test_a_changed_exit_policy_is_told_with_the_rules(
+    house: House, gapless: Gapless, redis_client: redis.Redis, tmp_path: Path
+):
+    """New positions get it from then on; what is held keeps its own."""
+    policies.take_notice(house.desk, load(SHIPPED, {}).policies())
+    file = a_file(tmp_path, ("max_hold_min = 240", "max_hold_min = 200"))
+    gapless("config", "apply", file, "--reason", "shorter days")
+    changed = [f for f in facts(redis_client) if isinstance(f, ExitPolicyChanged)]
+    with house.engine.connect() as tx:
+        in_force = policy_rows.in_force(tx, LARGE)
+
+    assert {(account, "day_trade", kind) for account in (LARGE, TINY) for kind in ("option", "stock")} == {
+        (fact.account, fact.strategy, fact.kind) for fact in changed
+    }
+    assert {("max_hold: 4:00:00 -> 3:20:00",)} == {fact.changes for fact in changed}
+    assert timedelta(minutes=200) == in_force["day_trade", "option"].max_hold
 
 
 def test_the_same_file_again_changes_nothing(house: House, gapless: Gapless, tmp_path: Path):

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import text
 
 from actors import policies as acts
 from actors.tracker import Tracker
 from cli.acts import NoReason
 from cli.settings import SHIPPED, Settings, load
-from db import exit_plans, policies, positions
+from cli.wiring import Wiring, _RuledPolicies
+from db import configurations, exit_plans, policies, positions
 from domain.events import ExitPolicyApplied, ExitPolicyChanged, ExitTriggered
 from domain.exits import ExitPolicy
 from domain.ids import AccountName
+from domain.instrument import Kind
 from tests.cli.conftest import Answer
 from tests.cli.house import AAA, House
 from tests.factories import LARGE, TINY
@@ -117,6 +120,25 @@ def test_an_account_that_is_not_configured_is_left_out(house: House, shipped: Se
     acts.take_notice(house.desk, {(nobody, "day_trade", "option"): policy})
 
     assert {} == dict(in_force(house))
+
+
+def test_a_tracker_goes_over_to_the_policies_of_new_rules(
+    house: House, shipped: Settings, tighter: Path, redis_client: redis.Redis
+):
+    """Its next position gets them, and they are told once."""
+    wiring = Wiring.of(shipped, house.engine, redis_client)
+    ruled = _RuledPolicies(wiring)
+    ruled.follow()
+    other = load(tighter, {})
+    with house.engine.begin() as tx:
+        configurations.put(tx, other.hash(), other.rules(), "tester", "tighter", house.now)
+    ruled.follow()
+    ruled.follow()
+
+    configured = other.policy_of(LARGE, "day_trade", Kind.CALL)
+    assert configured == wiring.rules.policy_of(LARGE, "day_trade", Kind.CALL) == in_force(house)["day_trade", "option"]
+    assert Decimal(20) == configured.stop_pct
+    assert 3 == len(told(house, ExitPolicyChanged))
 
 
 # ---------------------------------------------------------------- what is held keeps its policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -219,13 +220,30 @@ def configured(tmp_path: Path, *tables: str) -> Settings:
     return load(file)
 
 
-def test_every_rule_of_the_shipped_file_can_be_switched_on_as_it_stands_there(bare: pytest.MonkeyPatch, tmp_path: Path):
-    """Each commented line of [exits.option] is TOML that loads, and together they name every key there is."""
+def all_exit_rules(tmp_path: Path) -> Path:
+    """The shipped file with each commented line of [exits.option] in force."""
     text = SHIPPED.read_text(encoding="utf-8")
     start, end = text.index("# trail_price_arm_pct"), text.index("# max_hold_min and flatten")
     file = tmp_path / "all.toml"
     file.write_text(text[:start] + text[start:end].replace("\n# ", "\n")[2:] + text[end:], encoding="utf-8")
-    named = load(file).exits.option.named()
+    return file
+
+
+def test_exit_rules_come_back_from_the_row_of_the_rules_in_force(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """Tables, decimals, and what an account switches off: each policy is the one of the file, version and all."""
+    file = all_exit_rules(tmp_path)
+    with file.open("a", encoding="utf-8") as text:
+        text.write('\n[accounts.tiny.exits.option]\nladder = "off"\n')
+    settings = load(file)
+    row = json.loads(json.dumps(settings.rules()))
+
+    assert settings.policies() == load(SHIPPED).with_rules(row).policies()
+    assert () == settings.policy_of(TINY, "day_trade", Kind.CALL).ladder
+
+
+def test_every_rule_of_the_shipped_file_can_be_switched_on_as_it_stands_there(bare: pytest.MonkeyPatch, tmp_path: Path):
+    """Each commented line of [exits.option] is TOML that loads, and together they name every key there is."""
+    named = load(all_exit_rules(tmp_path)).exits.option.named()
 
     assert set(ExitSettings.model_fields) - {"max_hold_min", "flatten_before_close_min"} == set(named)
 
@@ -297,9 +315,10 @@ def test_an_exit_rule_can_be_set_from_the_environment(bare: pytest.MonkeyPatch):
 
 
 def test_contradictions_of_an_account_are_named_with_it(bare: pytest.MonkeyPatch, tmp_path: Path):
-    """What only one account says is told of that account alone."""
+    """What only one account says is told of that account alone, once."""
     settings = configured(tmp_path, '[accounts.tiny.exits.option]\nbreak_even_arm_pct = "80"')
+    [text] = settings.contradictions()
 
-    assert {"day_trade in tiny", "swing_trade in tiny"} == {
-        text.partition(",")[0] for text in settings.contradictions()
-    }
+    assert [f"tiny, {strategy}, {kind}" for strategy in ("day_trade", "swing_trade") for kind in ("CALL", "PUT")] == (
+        text.partition(": ")[0].split("; ")
+    )

@@ -220,6 +220,24 @@ NEVER_OR_NOTHING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         rules(max_spread_pct=Decimal(200)) | {"policy": a_policy(catastrophe_pct=None)},
         rules(max_spread_pct=Decimal("199.99")) | {"policy": a_policy(catastrophe_pct=None)},
     ),
+    "bought with min_days_to_expiry 2, and near_expiry closes whatever it gains with 2 days left": (
+        rules(min_days_to_expiry=2) | {"policy": a_policy(near_expiry=(near(2),))},
+        rules(min_days_to_expiry=3) | {"policy": a_policy(near_expiry=(near(2),))},
+    ),
+    "on a half day an entry is allowed until 0:15:00": (
+        rules(refuse_half_days=False) | {"policy": a_policy(flatten_before_half_day_close=15 * MINUTE)},
+        rules(refuse_half_days=True) | {"policy": a_policy(flatten_before_half_day_close=15 * MINUTE)},
+    ),
+    "an entry is allowed until 1:00:00 before the close, and a window closes everything 1:00:00 before": (
+        rules(entry_until=time(15), refuse_half_days=True) | {"policy": a_policy(windows=(a_window(60),))},
+        rules(entry_until=time(14, 59), refuse_half_days=True) | {"policy": a_policy(windows=(a_window(60),))},
+    ),
+    "any spread (spread_is_within_limit is off) is a loss of up to 100.0 % at the bid right after the entry, and a": (
+        rules(off=frozenset({"spread_is_within_limit"}))
+        | {"policy": a_policy(catastrophe_pct=None, windows=(a_window(15, gain_below_pct=Decimal(-99)),))},
+        rules(off=frozenset({"spread_is_within_limit"}))
+        | {"policy": a_policy(catastrophe_pct=None, windows=(a_window(15, gain_below_pct=Decimal(-100)),))},
+    ),
     "any spread (spread_is_within_limit is off) is a loss of up to 100.0 % at the bid": (
         rules(off=frozenset({"spread_is_within_limit"})),
         rules(off=frozenset({"direction_is_not_opposed"})),
