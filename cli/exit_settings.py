@@ -76,7 +76,7 @@ class ExitOverrides(Section):
     catastrophe_pct: Switch[Pct] | None = None
     target_pct: Switch[Pct] | None = None
     trail_arm_pct: Switch[Pct] | None = None
-    trail_giveback_pct: Switch[Pct] | None = None
+    trail_giveback_pct: Switch[PartPct] | None = None
     trail_price_arm_pct: Switch[Pct] | None = None
     trail_price_pct: Switch[PartPct] | None = None
     trail_tiers: Switch[tuple[TierSettings, ...]] | None = None

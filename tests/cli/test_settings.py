@@ -286,6 +286,7 @@ WRONG_EXITS = {
     "stop_pct = 0.4": 'accounts.tiny.exits.option.stop_pct: write a decimal as text, such as "0.55", was 0.4',
     'stop_pct = "0"': "accounts.tiny.exits.option.stop_pct: Input should be greater than 0, was '0'",
     'stop_pct = "on"': "accounts.tiny.exits.option.stop_pct: Input should be a valid decimal, was 'on'",
+    'trail_giveback_pct = "101"': "trail_giveback_pct: Input should be less than or equal to 100, was '101'",
     'max_hold_min = "0"': "accounts.tiny.exits.option.max_hold_min: Input should be greater than 0, was '0'",
     "ladder = [{ at_pct = '20' }]": "accounts.tiny.exits.option.ladder.0.close_pct: Field required",
     "ladder = [{ at_pct = '20', close_pct = '60' }, { at_pct = '40', close_pct = '41' }]": "more than 100 % together",

@@ -55,7 +55,8 @@ windows = st.one_of(
 #: Every mixture of the rules that look at prices.
 OF_PRICE: dict[str, st.SearchStrategy[Any]] = {
     **{name: maybe(percents) for name in ("stop_pct", "catastrophe_pct", "target_pct", "break_even_arm_pct")},
-    **{name: maybe(percents) for name in ("trail_arm_pct", "trail_giveback_pct")},
+    "trail_arm_pct": maybe(percents),
+    "trail_giveback_pct": maybe(shares),
     "trail_tiers": some(tiers),
     "ladder": some(rungs),
 }
