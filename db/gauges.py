@@ -55,6 +55,13 @@ _REJECTED: Final = text(
 
 _REFUSED: Final = text("SELECT account, checks FROM decisions WHERE at > :since AND outcome = 'refused'")
 
+_UNDECIDED: Final = text(
+    "SELECT a.account, count(*) AS n, min(r.read_at) AS since FROM recommendations r,"
+    " LATERAL (SELECT jsonb_array_elements_text(r.body -> 'accounts') AS account) AS a"
+    " WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE (d.recommendation, d.account) = (r.recommendation, a.account))"
+    " GROUP BY a.account"
+)
+
 _DEAD: Final = text(
     "SELECT stream, actor, count(*) AS n FROM dead_letters WHERE state = 'waiting'"
     " GROUP BY stream, actor ORDER BY stream, actor"
@@ -92,6 +99,11 @@ def rejected(tx: Connection, since: datetime) -> Rows:
 def refused(tx: Connection, since: datetime) -> Sequence[tuple[str, tuple[Check, ...]]]:
     """Return account and checks of every recommendation that was refused after *since*."""
     return [(r.account, tuple(Check(**check) for check in r.checks)) for r in _all(tx, _REFUSED, since=since)]
+
+
+def undecided(tx: Connection) -> Rows:
+    """Return how many recommendations have no outcome, by account, and when the oldest entered its stream."""
+    return _all(tx, _UNDECIDED)
 
 
 def dead_letters(tx: Connection) -> Rows:

@@ -203,6 +203,16 @@ RECENT_BLIND: Final = Family(
     (*_ACCOUNT, "gate"),
 )
 
+UNDECIDED: Final = Family(
+    "gapless_undecided_recommendations", "gauge", "Recommendations that were read and have no outcome yet", _ACCOUNT
+)
+UNDECIDED_AGE: Final = Family(
+    "gapless_undecided_recommendation_age_seconds",
+    "gauge",
+    "Since the oldest of them entered its stream, on the wall clock; 0 when there is none",
+    _ACCOUNT,
+)
+
 # ---------------------------------------------------------------- the exporter: positions
 
 QUANTITY: Final = Family(
@@ -278,6 +288,8 @@ ROW_FAMILIES: Final = (
     MISMATCHES,
     REJECTED,
     RECENT_BLIND,
+    UNDECIDED,
+    UNDECIDED_AGE,
     QUANTITY,
     POSITION_AGE,
     FAILED_CLOSES,

@@ -62,6 +62,7 @@ def of_rows(
         *(s for row in accounts for s in _account(row, now)),
         *_mismatches(tx, [row.account for row in accounts if row.reconciled_at is not None]),
         *_recent(tx, since),
+        *_undecided(tx, [row.account for row in accounts], wall),
         *(s for row in positions for s in _position(row, now)),
         *(Sample(of.QUANTITY, (r.account, r.symbol, "broker"), r.qty) for r in gauges.at_the_brokerage(tx)),
         *_market(tx, now),
@@ -114,6 +115,14 @@ def _recent(tx: Connection, since: datetime) -> Iterator[Sample]:
     yield from (Sample(of.REJECTED, key, number) for key, number in rejected.items())
     unseen = Counter((account, check.gate) for account, checks in gauges.refused(tx, since) for check in blind(checks))
     yield from (Sample(of.RECENT_BLIND, key, number) for key, number in unseen.items())
+
+
+def _undecided(tx: Connection, accounts: Sequence[str], wall: datetime) -> Iterator[Sample]:
+    found = {row.account: row for row in gauges.undecided(tx)}
+    for account in accounts:
+        row = found.get(account)
+        yield Sample(of.UNDECIDED, (account,), row.n if row else 0)
+        yield Sample(of.UNDECIDED_AGE, (account,), _age_s(row.since, wall) if row else 0)
 
 
 def _position(row: Any, now: datetime) -> Iterator[Sample]:

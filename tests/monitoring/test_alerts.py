@@ -32,6 +32,7 @@ PROMISED = {
     "ActorDown",
     "ReconcileStale",
     "DeadLetters",
+    "UndecidedRecommendations",
     "AccountNotActive",
     "MixedVersions",
     "Watchdog",
@@ -122,7 +123,7 @@ def test_the_pages_name_commands_that_exist():
     named = {
         word
         for page in RUNBOOKS.glob("*.md")
-        for word in re.findall(r"`gapless (\w+)", page.read_text(encoding="utf-8"))
+        for word in re.findall(r"`gapless ([\w-]+)", page.read_text(encoding="utf-8"))
     }
 
     assert named

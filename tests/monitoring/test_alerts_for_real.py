@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -33,13 +33,15 @@ from cli.run import Stack, connected_servers, start_actors
 from cli.settings import SHIPPED, load
 from cli.starting import bring_into_force
 from cli.wiring import ACTORS, make_desk
-from db import schema
+from db import decisions, schema
 from domain.account import TradingState
 from domain.ids import AccountName
 from monitoring.families import ALL
+from streams.codec import encode
 from streams.names import Stream
 from streams.publish import publish
 from tests.end_to_end.today import a_call, a_day_that_is_now, control, quote, start_now
+from tests.factories import a_recommendation
 from tests.monitoring.alerts import NAMES
 from tests.monitoring.tools import alertmanager, need
 from tests.monitoring.watchtower import Watchtower, free_port, watching
@@ -248,10 +250,23 @@ def what_happened(s: Scene) -> None:
     letters.drop(s.stack.engine, s.stack.client, dead, "test", "test")
     s.ends("DeadLetters")
 
+    _undecided(s)
     s.control("/faults", path="/v1beta1/options/quotes/latest", do="status", status=500, count=50)
     s.recommend("unseen", UNSEEN)
     s.fires("GateBlind", account="large", gate="quote_is_fresh")
     s.heal()
+
+
+def _undecided(s: Scene) -> None:
+    """A gate died an hour ago between reading and deciding; the producer repeats what it had said."""
+    asked = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    rec = a_recommendation(id="undecided", at=asked, accounts=(LARGE,))
+    fields = encode(rec)
+    with s.stack.engine.begin() as tx:
+        decisions.remember(tx, rec.recommendation_id, json.loads(fields["body"]), asked, asked)
+    s.fires("UndecidedRecommendations", account="large")
+    publish(s.stack.client, Stream.RECOMMENDATIONS, fields)
+    s.ends("UndecidedRecommendations")
 
 
 def _second_gate(s: Scene) -> None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+from unittest import mock
 
 import pytest
 import redis
@@ -13,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine, text
 
 from actors import trading_state
+from actors.gate import Gate
 from cli.exporting import Reading
 from cli.groups import groups_of
 from db import dead_letters, drift, heartbeats, schema
@@ -22,7 +25,7 @@ from monitoring.patience import NoAnswer, Patient
 from streams.clients import writing_client
 from streams.names import QUOTED_KEY
 from tests.cli.house import AAA, BBB, House
-from tests.factories import LARGE, NOON, TINY
+from tests.factories import LARGE, NOON, TINY, a_recommendation
 from tests.monitoring.conftest import Scraped, now, scraped
 from tests.servers import Killable
 
@@ -196,6 +199,43 @@ def test_dead_letters_count_until_somebody_decides(house: House, scrape: Scrape)
         dead_letters.decide(tx, letter["dead_id"], "dropped", "test")
 
     assert (1, 0) == (waiting, scrape()[name])
+
+
+def test_a_recommendation_without_an_outcome_ages(house: House, scrape: Scrape):
+    """
+    Two accounts are named and one decided: the other counts until its outcome is written, by the wall clock since
+    the entry was written. What is decided is 0, and so is an account that nobody recommends to.
+    """
+    rec = a_recommendation(id="torn", at=house.now, symbol=AAA, qty=1, accounts=(LARGE, TINY))
+    none = scrape()
+    with mock.patch.object(Gate, "_decide", side_effect=_torn(house.gate)), pytest.raises(ConnectionError):
+        house.gate.handle(rec, now() - timedelta(seconds=400))
+    torn = scrape()
+    house.gate.handle(rec, now())
+
+    assert [(0, 0), (0, 0)] == [_undecided(found, TINY) for found in (none, scrape())]
+    assert (0, 0) == _undecided(torn, LARGE)
+    number, age_s = _undecided(torn, TINY)
+    assert 1 == number
+    assert 400 <= age_s < 4000
+
+
+def _torn(gate: Gate) -> Callable[..., Any]:
+    """Decide in the first account only: the process dies before the second."""
+    decide = gate._decide
+
+    def until_death(rec: Any, account: Any) -> Any:
+        if account == TINY:
+            raise ConnectionError("killed")
+        return decide(rec, account)
+
+    return until_death
+
+
+def _undecided(found: Scraped, account: str) -> tuple[float, float]:
+    names = ("recommendations", "recommendation_age_seconds")
+    number, age_s = (found[f'gapless_undecided_{name}{{account="{account}"}}'] for name in names)
+    return number, age_s
 
 
 def test_the_market_is_open_closed_or_unknown(house: House, scrape: Scrape):
