@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,9 +46,9 @@ _ORDERS: Final = text(
     " GROUP BY status, reject_code ORDER BY count(*) DESC, status"
 )
 
+#: What a person has put back is what becomes of it then.
 _DEAD: Final = text(
-    "SELECT reason, count(*) AS count FROM dead_letters WHERE stream = 'recommendations' AND at >= :since"
-    " GROUP BY reason ORDER BY count(*) DESC, reason"
+    "SELECT reason, body FROM dead_letters WHERE stream = 'recommendations' AND at >= :since AND state <> 'requeued'"
 )
 
 
@@ -72,8 +74,22 @@ def openings(tx: Connection, since: datetime, account: str | None) -> Rows:
 
 
 def unreadable(tx: Connection, since: datetime) -> Rows:
-    """Return the recommendations that became dead letters since *since*, by their reason."""
-    return _rows(tx, _DEAD, since=since)
+    """Return the recommendations that became dead letters since *since*, by their reason, the most frequent first.
+
+    One that was read before the gate gave up on it is undecided, and counts there.
+    """
+    read = {row["recommendation"] for row in undecided(tx)}
+    counts = Counter(row["reason"] for row in _rows(tx, _DEAD, since=since) if _named_in(row["body"]) not in read)
+    return [{"reason": r, "count": n} for r, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _named_in(body: str | None) -> str | None:
+    """Return the id in the body of a dead letter, None where there is none that could be read."""
+    try:
+        name = json.loads(body or "")["id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _rows(tx: Connection, statement: TextClause, **values: object) -> Rows:

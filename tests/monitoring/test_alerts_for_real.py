@@ -231,7 +231,8 @@ def test_every_alert_fires_by_its_cause_and_resolves(scene: Scene):
 def all_is_well(s: Scene) -> None:
     """Two accounts are compared and active, three positions are held, and only the Watchdog is heard."""
     s.until(lambda: s.one("SELECT count(*) FROM accounts WHERE state = 'active'") == 2, "accounts are active")
-    s.until(lambda: s.one("SELECT count(DISTINCT actor) FROM heartbeats") == len(ACTORS), "everybody is alive")
+    beats = "SELECT count(DISTINCT actor) FROM heartbeats WHERE actor = ANY(:actors)"
+    s.until(lambda: s.one(beats, actors=list(ACTORS)) == len(ACTORS), "everybody is alive")
     for symbol in (KEPT, CHANGED, LOST):
         s.open(symbol)
     s.fires("Watchdog")
