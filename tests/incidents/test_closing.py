@@ -1,4 +1,7 @@
-"""A close closes what is held, as what it is: R21, R22, R23, and what leaves for the brokerage: R24."""
+"""A close closes what is held, as what it is: R21, R22, R23, and what leaves for the brokerage: R24.
+
+And at which price: a stop of an option is no price of its underlying (R38, L26).
+"""
 
 # ruff: noqa: N802 - a test is named after its row
 
@@ -13,7 +16,7 @@ import pytest
 
 from domain.events import DriftFound, Intent, OrderType, PositionAdjusted, Side
 from domain.instrument import Option, parse_symbol
-from tests.factories import LARGE, a_quote, some_limits, ticked
+from tests.factories import LARGE, a_quote, a_recommendation, some_limits, ticked
 from tests.incidents.make_fixtures import MSFT_PUT, SHORTED
 from tests.incidents.stage import Stage
 from tests.simulation.exchange import Exchange
@@ -177,3 +180,31 @@ def test_R24_every_order_says_what_it_does(a_stage: Callable[..., Stage], fixtur
         (Side.SELL, Intent.SELL_TO_CLOSE, OrderType.MARKET, True),
     }
     assert all(isinstance(order.qty, int) and order.qty >= 1 for order in sent)
+
+
+@pytest.mark.parametrize("underlying", ["100.00", "172.80", "194.40", "300.00"])
+def test_L26_a_stop_of_an_option_knows_no_price_of_its_underlying(stage: Stage, underlying: str):
+    """
+    172.80 and 194.40 stood beside a premium of 5.00. A plan holds per cent of the entry and no price at all: wherever
+    the underlying goes nothing happens, and the stop is at 40 % below 5.00 of the contract, to the cent.
+    """
+    symbol, stock = "META260220P00190000", "META"
+    stage.prices[symbol] = (Decimal("4.90"), Decimal("5.00"))
+    stage.publish("recommendations", a_recommendation(id="meta", at=stage.now, symbol=symbol, qty=1))
+    stage.deliver()
+    [order] = stage.brokerages[LARGE].open_orders()
+    stage.brokerages[LARGE].fill(order.broker_order_id)
+    stage.deliver()
+    policy = stage.one("SELECT policy FROM exit_plans")
+    assert [] == [name for name in policy if "price" in name or name.endswith("_usd")]
+
+    def tick(name: str, bid: str) -> list[Any]:
+        stage.now += timedelta(minutes=31)
+        ask = str(Decimal(bid) + Decimal("0.10"))
+        stage.publish("ticks.{0}", ticked(a_quote(name, bid, ask, at=stage.now), at=stage.now))
+        stage.deliver()
+        return stage.rows("SELECT reason FROM orders WHERE NOT opening")
+
+    assert [] == tick(stock, underlying)
+    assert [] == tick(symbol, "3.01")
+    assert ["stop"] == tick(symbol, "3.00")

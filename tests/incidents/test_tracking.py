@@ -1,21 +1,38 @@
-"""Nothing that the brokerage did is missing from the rows: R01, L05, L06, L08, L09, L10."""
+"""Nothing that the brokerage did is missing from the rows: R01, R19, R48, L05, L06, L08, L09, L10."""
 
 # ruff: noqa: N802 - a test is named after its row
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
+from actors.runtime import TRANSIENT
+from actors.tracker import Tracker
 from db import timeline
-from domain.events import OrderEnded, PositionClosed, PositionOpened, Side
+from domain.events import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderEnded,
+    OrderExpired,
+    OrderRejected,
+    PositionClosed,
+    PositionOpened,
+    Side,
+)
 from domain.exits import ExitReason
-from tests.factories import LARGE, a_fill, a_quote, a_recommendation, some_limits, ticked
+from domain.ids import fact_id
+from tests.factories import LARGE, TINY, a_fill, a_policy, a_quote, a_recommendation, some_limits, ticked
 from tests.incidents.make_fixtures import BMY, MSFT_PUT, WMT, closing, opening
 from tests.incidents.stage import Stage
 
@@ -231,3 +248,77 @@ def test_R01_a_recording_of_another_year_is_tracked_at_the_first_try(a_stage: Ca
     stage.tracker.handle([fact])
 
     assert [1] == stage.rows("SELECT qty FROM positions")
+
+
+def test_R19_a_fill_told_a_hundred_times_by_the_readers_of_both_accounts_is_one(a_stage: Callable[..., Stage]):
+    """
+    Four trackers at once, two for each account, read the same execution a hundred times, under its own name and under
+    a hundred others, alone and in batches: one row, one position, in the account that it belongs to. Comparing both
+    accounts with the brokerage afterwards adds nothing.
+    """
+    stage = a_stage(without=("exit", "tracker"))
+    symbol, order = _ordered(stage, 0, 4)
+    stage.brokerages[LARGE].fill(order)
+    [execution] = stage.brokerages[LARGE].filled
+    fact = stage.brokerages[LARGE].filled_fact(execution)
+    copies = [fact if n % 2 else replace(fact, id=fact_id("copy", n), execution_id=None) for n in range(100)]
+
+    def reader(number: int) -> None:
+        mine = copies[number::4]
+        tracker = Tracker(stage.desk, lambda strategy, kind: a_policy())
+        for batch in (mine[:10], *([each] for each in mine[10:])):
+            _until_it_is_handled(tracker, batch)
+
+    with ThreadPoolExecutor(4) as readers:
+        list(readers.map(reader, range(4)))
+    for account in (LARGE, TINY):
+        for _ in range(2):
+            stage.reconcile(account, after=timedelta(seconds=30))
+
+    qty = execution.qty
+    assert [("large", symbol, qty)] == stage.rows("SELECT account, symbol, qty FROM fills")
+    assert [("large", symbol, qty, qty)] == stage.rows("SELECT account, symbol, qty, max_qty FROM positions")
+    assert 0 == stage.one("SELECT count(*) FROM drift")
+
+
+def _until_it_is_handled(tracker: Tracker, batch: list[Any]) -> None:
+    """Try again as delivery does: those who lock the same rows at once may have to take turns."""
+    while True:
+        with suppress(*TRANSIENT):
+            tracker.handle(batch)
+            return
+
+
+ENDS = {
+    "accepted": (OrderAccepted, {}),
+    "rejected": (OrderRejected, {"filled_qty": 0, "code": "40310000", "message": "no"}),
+    "canceled": (OrderCanceled, {"filled_qty": 0}),
+    "expired": (OrderExpired, {"filled_qty": 0}),
+}
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_R48_a_status_is_what_the_brokerage_said(a_stage: Callable[..., Stage], status: str):
+    """Until it says something the order stays what we made it; then it has the brokerage's word and no other."""
+    stage = a_stage(without=("executor", "exit"))
+    stage.prices[MSFT_PUT] = (Decimal("7.10"), Decimal("7.20"))
+    stage.publish("recommendations", a_recommendation(id="rec", at=stage.now, symbol=MSFT_PUT, qty=4))
+    stage.deliver()
+    assert [("approved", 0)] == _orders(stage)
+
+    kind, said = ENDS[status]
+    common = {"at": stage.now, "schema": 1, "cause": "b-1", "origin": "test", "account": LARGE}
+    names = {"symbol": MSFT_PUT, "broker_order_id": "b-1", "client_order_id": opening("rec")}
+    stage.tracker.handle([kind(id=fact_id("said", status), **common, **names, **said)])
+    assert [(status, 0)] == _orders(stage)
+
+
+def test_R48_nobody_writes_a_status_that_the_brokerage_has_not(stage: Stage):
+    """Simulated is no word of the rows, and filled is not said of what has not filled."""
+    _ordered(stage, 0, 4)
+    with stage.engine.connect() as tx:
+        for status in ("simulated", "SIMULATED_FALLBACK", "filled"):
+            with pytest.raises(IntegrityError), tx.begin_nested():
+                tx.execute(text("UPDATE orders SET status = :status"), {"status": status})
+    assert [("accepted", 0)] == _orders(stage)
+    assert 0 == stage.one("SELECT count(*) FROM positions")
