@@ -13,6 +13,7 @@ from typing import Any, Final
 import redis
 from sqlalchemy import text
 
+from brokerage.sdk import DISTRIBUTION, installed
 from cli.groups import groups_of
 from cli.origin import VERSION, code_hash, origin
 from cli.session import Session
@@ -58,6 +59,10 @@ def _versions(session: Session) -> Iterator[Check]:  # noqa: ARG001 - one signat
     yield Check("python", sys.version_info >= (3, 11), platform.python_version())
     yield Check("gapless", True, f"{VERSION}+{code_hash()}")
     yield Check("packages", True, ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+
+
+def _sdk(session: Session) -> Iterator[Check]:  # noqa: ARG001
+    yield Check("brokerage sdk", True, f"{DISTRIBUTION} {installed()}, and nothing hides it")
 
 
 def _configuration(session: Session) -> Iterator[Check]:
@@ -135,7 +140,7 @@ def _credentials(session: Session) -> Iterator[Check]:
         yield Check(f"clock of {name}", skew_s <= MAX_SKEW_S * 5, f"{skew_s:.3f} s from ours")
 
 
-_LOOKS: Final = (_versions, _configuration, _database, _rules, _streams, _actors, _credentials)
+_LOOKS: Final = (_versions, _sdk, _configuration, _database, _rules, _streams, _actors, _credentials)
 
 
 def render(document: dict[str, Any]) -> str:

@@ -53,7 +53,8 @@ def _show(session: Session, read: Callable[[Connection], Document], show: Callab
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """What is: session, accounts, positions, streams, dead letters, actors, and the age of each."""
     session = session_of(ctx, as_json)
-    _show(session, lambda tx: documents.status(tx, session.redis, session.desk), render.status)
+    mode = {"mode": session.settings.brokerage.mode}
+    _show(session, lambda tx: mode | documents.status(tx, session.redis, session.desk), render.status)
 
 
 def accounts(ctx: typer.Context, as_json: JsonOption = False) -> None:

@@ -184,7 +184,7 @@ def verify(document: Document) -> Table | Text:
 
 def status(document: Document) -> Group:
     session = document["session"]
-    clock = f"New York {session['new_york']}, session {session['state']}"
+    clock = f"{document['mode']}, New York {session['new_york']}, session {session['state']}"
     if session["closes_in_s"] is not None:
         clock += f", closes in {age(session['closes_in_s'])}"
     beats = ((row["actor"], row["instance"], age(row["age_s"]), row["origin"]) for row in document["heartbeats"])

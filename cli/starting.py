@@ -1,4 +1,4 @@
-"""What must hold before anything trades: the keys open our accounts, and the limits make sense for what they hold."""
+"""What must hold before anything trades: the SDK is the SDK, the keys open our accounts, and the limits make sense."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from brokerage import sdk
 from brokerage.port import BrokerAccount, Brokerage, BrokerageError
 from cli.settings import BadConfiguration, Settings
 from db import accounts, configurations, limits
@@ -46,6 +47,18 @@ def require_accounts(settings: Settings, engine: Engine) -> None:
         unknown = sorted(set(settings.account_names()) - accounts.names(tx))
     if unknown:
         raise BadConfiguration(f"accounts.{unknown[0]}: not in the database yet: `gapless migrate` brings it there")
+
+
+def require_sdk() -> None:
+    """Refuse to start on anything but alpaca-py: nothing may stand in for the brokerage (R46).
+
+    Raises:
+        BadConfiguration: says what was found instead.
+    """
+    try:
+        sdk.installed()
+    except sdk.NotTheSdk as e:
+        raise BadConfiguration(f"brokerage: {e}") from e
 
 
 def require_own_accounts(engine: Engine, ports: Mapping[AccountName, Brokerage]) -> None:

@@ -302,6 +302,7 @@ class Wiring:
         self, budgets: Mapping[AccountName, RateBudget], *, for_exits: bool = False
     ) -> dict[AccountName, Brokerage]:
         """Return clients that are proved to open our accounts, as far as the brokerage answers."""
+        starting.require_sdk()
         ports = self.brokerages(budgets, for_exits=for_exits)
         starting.require_own_accounts(self.engine, ports)
         return ports

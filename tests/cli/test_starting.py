@@ -1,25 +1,40 @@
-"""Before anything trades: whose keys these are, whether limits make sense, and whose word counts (R04, R17)."""
+"""Before anything trades: whose keys these are, whether limits make sense, and whose word counts (R04, R17, R46)."""
 
 # ruff: noqa: N802 - a test is named after its row
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+import redis
 from sqlalchemy import Engine
 
 from brokerage.port import BrokerAccount, BrokerageUnavailable
+from brokerage.sdk import NotTheSdk, installed
 from cli.rulebook import Rulebook
 from cli.settings import SHIPPED, BadConfiguration, Settings, load
-from cli.starting import absurd, bring_into_force, require_accounts, require_own_accounts, require_sane_limits
+from cli.starting import (
+    absurd,
+    bring_into_force,
+    require_accounts,
+    require_own_accounts,
+    require_sane_limits,
+    require_sdk,
+)
+from cli.wiring import Wiring
 from db import accounts, configurations, limits
 from domain.gates import EntryRules
 from tests.factories import LARGE, NOON, TINY, some_limits
+
+ROOT = Path(__file__).parents[2]
 
 
 def rules_of(settings: Settings) -> EntryRules:
@@ -243,3 +258,35 @@ def test_rules_come_back_as_they_were(shipped: Settings):
         again.bounds(),
     )
     assert shipped.accounts["large"].limits() == again.accounts["large"].limits()
+
+
+# ---------------------------------------------------------------- R46
+
+
+def test_R46_the_start_proves_which_sdk_runs():
+    """The version that is locked, and the package itself: not a folder of ours that bears its name."""
+    assert f"alpaca-py=={installed()}" in (ROOT / "requirements.lock").read_text()
+    require_sdk()
+
+
+@pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "missing"])
+def test_R46_what_bears_the_name_of_the_sdk_refuses_the_start(tmp_path: Path, hidden: bool):
+    """A folder called alpaca stands before the installed one, or nothing is installed: no actor with keys starts."""
+    (tmp_path / "alpaca").mkdir()
+    (tmp_path / "alpaca" / "__init__.py").touch()
+    path = ["-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})"]
+    if not hidden:
+        path[1] += "; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]"
+    path[1] += "; from brokerage.sdk import installed; installed()"
+    done = subprocess.run([sys.executable, *path], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert (f"finds {tmp_path / 'alpaca'}" if hidden else "alpaca-py: is not installed") in done.stderr
+
+
+def test_R46_an_actor_with_keys_asks_before_it_makes_a_client(configured: Engine, shipped: Settings):
+    """Found hidden: the wiring refuses, and not one request is sent."""
+    wiring = Wiring.of(shipped, configured, redis.Redis(host="127.0.0.1", port=1))
+    hidden = NotTheSdk("alpaca-py 0.0: `import alpaca` finds something else")
+    with mock.patch("brokerage.sdk.installed", side_effect=hidden), pytest.raises(BadConfiguration, match="something"):
+        wiring.host("executor")

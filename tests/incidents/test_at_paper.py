@@ -1,4 +1,4 @@
-"""What ours sends to a brokerage that keeps its own book: R21 to R24 over HTTP.
+"""What ours sends to a brokerage that keeps its own book: R21 to R24 over HTTP; and whose it is: R46.
 
 What the old system sent, and what came of it, is in tests/conformance/test_naive_client.py.
 """
@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from brokerage.sdk import installed
+from cli.main import app
 from db import orders
 from domain.events import Side
 from domain.orders import OrderStatus
@@ -104,3 +109,32 @@ def test_R24_every_order_on_the_wire_is_whole_and_explicit(at_paper: AtPaper):
     assert common | opens == entry
     assert common | {"side": "sell", "position_intent": "sell_to_close", "type": "market"} == close
     assert 2 == len({body["client_order_id"] for body in bodies})
+
+
+def test_R46_the_doctor_says_mode_sdk_and_account_and_places_nothing(
+    at_paper: AtPaper, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    Against a brokerage that answers: mode, version of the SDK and the number that each account's keys open are told,
+    and `status` tells the mode too. A row that belongs to another number is a no. Not one order is sent for it.
+    """
+    monkeypatch.setenv("GAPLESS_DATABASE_URL", database_url)
+    monkeypatch.setenv("GAPLESS_REDIS_URL", redis_url)
+    monkeypatch.setenv("GAPLESS_BROKERAGE__PAPER_URL", at_paper.paper.said["rest"])
+    number = at_paper.brokerages[LARGE].account().account_number
+
+    told = _doctor()
+    assert told["configuration"]["detail"].endswith("mode paper")
+    assert (True, f"alpaca-py {installed()}, and nothing hides it") == tuple(told["brokerage sdk"].values())[1:]
+    assert (True, f"{number} at the brokerage") == tuple(told[f"account {LARGE}"].values())[1:]
+    with at_paper.engine.begin() as tx:
+        tx.execute(text("UPDATE accounts SET broker_account_number = 'PA-OTHER' WHERE account = :a"), {"a": LARGE})
+    assert not _doctor()[f"account {LARGE}"]["ok"]
+
+    assert "paper" == json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["mode"]
+    assert [] == at_paper.posted()
+
+
+def _doctor() -> dict[str, dict[str, Any]]:
+    said = CliRunner().invoke(app, ["doctor", "--json"]).stdout
+    return {check["name"]: check for check in json.loads(said)["checks"]}
