@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders import table, timeseries
 
 from monitoring import families as of
-from monitoring.grafana.parts import GREEN, RED, SLOW, STUCK, graph, listing
+from monitoring.grafana.parts import GREEN, ORANGE, RED, SLOW, STUCK, graph, listing
 from monitoring.grafana.queries import none_if, quantile, rate, series
 
 
@@ -36,6 +36,21 @@ def decisions() -> Iterator[timeseries.Panel]:
         unit="ops",
         steps=((None, GREEN), (0.0001, RED)),
         runbook="GateBlind",
+    )
+    yield graph(
+        "Without an outcome",
+        "Recommendations that were read and are neither approved nor refused.",
+        {"{{account}}": series(of.UNDECIDED)},
+        unit="none",
+        runbook="UndecidedRecommendations",
+    )
+    yield graph(
+        "Oldest without an outcome",
+        "Since it entered its stream.",
+        {"{{account}}": series(of.UNDECIDED_AGE)},
+        unit="s",
+        steps=((None, GREEN), (300, ORANGE)),
+        runbook="UndecidedRecommendations",
     )
     yield graph(
         "Orders",
