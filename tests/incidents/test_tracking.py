@@ -265,7 +265,7 @@ def test_R19_a_fill_told_a_hundred_times_by_the_readers_of_both_accounts_is_one(
 
     def reader(number: int) -> None:
         mine = copies[number::4]
-        tracker = Tracker(stage.desk, lambda strategy, kind: a_policy())
+        tracker = Tracker(stage.desk, lambda account, strategy, kind: a_policy())
         for batch in (mine[:10], *([each] for each in mine[10:])):
             _until_it_is_handled(tracker, batch)
 
