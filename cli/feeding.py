@@ -59,11 +59,12 @@ class Feeding:
             (partitioned(Stream(stream), partition), part) for fact in facts for partition, part in _parts(fact, count)
         ]
 
-    def wanted(self) -> frozenset[str]:
+    def wanted(self) -> tuple[str, ...]:
+        """Return whose quotes are wanted, in the order of importance: a feed may not carry all of them."""
         with self.engine.connect() as tx:
             held = {p.symbol for p in positions.all_open(tx)}
             pending = {row.order.symbol for row in orders.live(tx)}
-        return frozenset(held | pending | set(self.watch))
+        return tuple(dict.fromkeys((*sorted(held), *sorted(pending), *self.watch)))
 
     def pending(self, account: AccountName) -> list[tuple[str, str]]:
         with self.engine.connect() as tx:
