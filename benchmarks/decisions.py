@@ -43,7 +43,8 @@ from cli.driver import recommendation_fields
 from cli.paper_control import PaperControl
 from cli.run import Stack
 from cli.settings import SHIPPED, Settings, load
-from cli.wiring import Wiring, address, configure_accounts
+from cli.starting import bring_into_force
+from cli.wiring import Wiring, address
 from db import accounts
 from domain.account import TradingState
 from streams.clients import reading_client
@@ -213,7 +214,7 @@ def profile(stack: Stack, number: int) -> None:
     """Decide in this thread and print what took longest."""
     wiring = Wiring.of(stack.settings, stack.engine, stack.client)
     markets = {name: Market(port, wiring.clock) for name, port in wiring.brokerages(wiring.budgets("gate")).items()}
-    gate = Gate(wiring.desk, markets, stack.settings.entry_rules(), of_recorded_day(wiring.desk))
+    gate = Gate(wiring.desk, markets, stack.settings.rule_book(), of_recorded_day(wiring.desk))
     facts = [
         decode({k.encode(): v for k, v in recommendation_fields(a_line(f"p-{n}", n)).items()}) for n in range(number)
     ]
@@ -268,7 +269,7 @@ def a_market() -> Iterator[tuple[Stack, Path]]:
             ours = settings.model_copy(update={"brokerage": brokerage, "servers": servers})
             set_recorded_clock(stack.client, NOW)
             PaperControl(alpaca.control_url).move_to(NOW)
-            configure_accounts(ours, stack.engine, NOW)
+            bring_into_force(ours, stack.engine, NOW)
             with stack.engine.begin() as tx:
                 for account in ours.account_names():
                     accounts.set_state(tx, account, TradingState.ACTIVE, "benchmark", "benchmark", NOW)
