@@ -160,7 +160,7 @@ class AccountSettings(Section):
 
 
 class LossSettings(Section):
-    max_mark_age_s: Annotated[int, Field(gt=0)]
+    max_mark_age_s: Positive
     latch_until: Literal["next_session", "person"]
 
     def rules(self) -> LossRules:
@@ -168,11 +168,11 @@ class LossSettings(Section):
 
 
 class InterlockSettings(Section):
-    max_tracker_lag_s: Annotated[int, Field(gt=0)]
-    max_price_age_s: Annotated[int, Field(ge=5)]
-    max_reconciliation_age_s: Annotated[int, Field(gt=0)]
-    max_broker_stream_silence_s: Annotated[int, Field(ge=3)]
-    max_streams_silence_s: Annotated[int, Field(ge=1)]
+    max_tracker_lag_s: Positive
+    max_price_age_s: Annotated[Number, Field(ge=5)]
+    max_reconciliation_age_s: Positive
+    max_broker_stream_silence_s: Annotated[Number, Field(ge=3)]
+    max_streams_silence_s: Annotated[Number, Field(ge=1)]
 
     def bounds(self, silence: timedelta) -> Bounds:
         """Return the bounds; *silence* is that of the actors."""

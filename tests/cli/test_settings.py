@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -188,6 +189,18 @@ def test_an_unknown_word_of_ours_stops_the_start(bare: pytest.MonkeyPatch):
     """A setting that nobody reads is not in force (R15: MODE instead of RUN_MODE)."""
     with pytest.raises(BadConfiguration, match="GAPLESS_MODE: no such setting"):
         load(SHIPPED, {"GAPLESS_MODE": "live"})
+
+
+WHOLE = [
+    line.split("#")[0].strip() for line in SHIPPED.read_text().splitlines() if re.match(r"[a-z_]+ = [0-9]+ ", line)
+]
+
+
+@pytest.mark.parametrize("line", sorted(set(WHOLE)))
+def test_true_is_no_number(bare: pytest.MonkeyPatch, tmp_path: Path, line: str):
+    """Python counts true as 1; a bound of a second because of a slip of the pen is none that anybody meant."""
+    key = line.split(" =")[0]
+    assert f"{key}: a whole number is expected" in refusal(changed(tmp_path, f"{line} ", f"{key} = true "))
 
 
 # ---------------------------------------------------------------- the hash
