@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from actors import policies
 from actors.desk import Desk
 from cli.plain import plain
-from cli.settings import AccountSettings, BadConfiguration, Settings
+from cli.sections import AccountSettings
+from cli.settings import BadConfiguration, Settings
 from cli.starting import absurd
 from db import accounts, configurations, limits
 from domain.account import Limits
