@@ -2,7 +2,7 @@
 
 Open positions and their exit state live in memory, loaded from rows and loaded again every few seconds; rows are
 written only when something changed. Every tick of a watched symbol is evaluated, so a batch skips no decision.
-A trigger opens a transaction that looks at the row again: whatever memory says, a close comes from the row.
+What a rule asks for is written by ``actors.leaving``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Connection
-
 from actors import outlook
-from actors.closing import write_close
 from actors.desk import Desk
+from actors.leaving import Leaving
 from actors.marks import Marks
-from actors.watches import Closing, Watch, watch_of, watched
+from actors.watches import Closing, Watch, watch_of
 from db import exit_plans, orders, positions, sessions
-from db.positions import PositionRow
 from domain.events import (
     ExitPolicyApplied,
-    ExitTriggered,
     Fact,
     OrderEnded,
     PositionChanged,
@@ -35,11 +31,9 @@ from domain.events import (
     Quote,
     QuotesTicked,
 )
-from domain.exits import Exit, Moment, Outlook, first_exit, ladder
-from domain.ids import PositionId, fact_id
-from domain.orders import Order
+from domain.exits import Exit, Moment, Outlook, first_exit
+from domain.ids import PositionId
 from domain.session import Session, trading_day
-from streams.names import Stream
 
 #: How often memory is brought in line with the rows.
 RELOAD_EVERY: Final = timedelta(seconds=5)
@@ -60,8 +54,12 @@ class ExitActor:
     _loaded_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _leaving: Leaving = field(init=False)
 
     name = "exit"
+
+    def __post_init__(self) -> None:
+        self._leaving = Leaving(self.desk)
 
     # ------------------------------------------------------------ what comes in
 
@@ -168,7 +166,7 @@ class ExitActor:
             return
         if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
             if watch.closing is Closing.NOTHING and watch.may_try(now):
-                self._leave(watch, Exit(watch.triggered, "quantity is left", None), now)
+                self._leaving.all(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
         moment = Moment(
             price=watch.price_at(now),
@@ -181,9 +179,9 @@ class ExitActor:
         if found is None:
             return
         if found.part is None:
-            self._leave(watch, found, now)
+            self._leaving.all(watch, found, now)
         elif watch.closing is Closing.NOTHING and watch.may_try(now):
-            self._leave_a_part(watch, moment)
+            self._leaving.a_part(watch, moment, self._calendar)
 
     def _session(self, day: date) -> Session | None:
         return next((s for s in self._calendar if s.day == day), None)
@@ -193,59 +191,3 @@ class ExitActor:
         if session is not None:
             return not session.is_open(now)
         return bool(self._calendar) and self._calendar[-1].day >= trading_day(now)
-
-    # ------------------------------------------------------------ the close
-
-    def _leave(self, watch: Watch, found: Exit, now: datetime) -> None:
-        """Write a close of all that the row holds; it is pursued until nothing is left."""
-        order = None
-        with self.desk.begin() as tx:
-            row = positions.lock(tx, watch.position.position_id)
-            if row is not None and row.qty != 0:
-                order = self._write(tx, row, found, abs(row.qty), now)
-        self._count(order, found)
-        watch.triggered = found.rule
-        watch.closing = Closing.A_PART if watch.closing is Closing.A_PART else Closing.ALL
-
-    def _leave_a_part(self, watch: Watch, moment: Moment) -> None:
-        """Write a close of what the row, asked again, says is due; the rung is remembered with it."""
-        with self.desk.begin() as tx:
-            row = positions.lock(tx, watch.position.position_id)
-            if row is None or row.qty == 0:
-                return
-            fresh = watched(row, self._calendar)
-            found = ladder(replace(fresh, excursion=watch.position.excursion), moment)
-            order = None
-            if found is not None and found.part is not None:
-                exit_plans.mark_rung(tx, row.position_id, found.part.at_pct)
-                order = self._write(tx, row, found, found.part.qty, moment.now)
-        if found is not None:
-            self._count(order, found)
-        watch.closing = Closing.A_PART
-
-    def _write(self, tx: Connection, row: PositionRow, found: Exit, qty: int, now: datetime) -> Order | None:
-        order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id))
-        if order is not None:
-            self._tell(tx, row.position_id, order, found, now)
-        return order
-
-    def _count(self, order: Order | None, found: Exit) -> None:
-        """A metric counts what is committed."""
-        if order is not None:
-            self.desk.metrics.exit_triggered(order.account, found.reason)
-
-    def _tell(self, tx: Connection, position: PositionId, order: Order, found: Exit, now: datetime) -> None:
-        fact = ExitTriggered(
-            id=fact_id("triggered", order.order_id),
-            at=now,
-            schema=1,
-            cause=str(position),
-            origin=self.desk.origin,
-            position_id=position,
-            account=order.account,
-            symbol=order.symbol,
-            rule=found.rule,
-            detail=found.detail,
-            order_id=order.order_id,
-        )
-        self.desk.announce(tx, Stream.DECISIONS, fact)

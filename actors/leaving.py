@@ -1,0 +1,82 @@
+"""What a rule asks for becomes a closing order: in a transaction that looks at the row again.
+
+Whatever memory says, a close comes from the position's own row; what it asked for is remembered in memory and in rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from actors.closing import write_close
+from actors.desk import Desk
+from actors.watches import Closing, Watch, watched
+from db import exit_plans, positions
+from db.positions import PositionRow
+from domain.events import ExitTriggered
+from domain.exits import Exit, Moment, ladder
+from domain.ids import PositionId, fact_id
+from domain.orders import Order
+from domain.session import Session
+from streams.names import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    desk: Desk
+
+    def all(self, watch: Watch, found: Exit, now: datetime) -> None:
+        """Write a close of all that the row holds; it is pursued until nothing is left."""
+        order = None
+        with self.desk.begin() as tx:
+            row = positions.lock(tx, watch.position.position_id)
+            if row is not None and row.qty != 0:
+                order = self._write(tx, row, found, abs(row.qty), now)
+        self._count(order, found)
+        watch.triggered = found.rule
+        watch.closing = Closing.A_PART if watch.closing is Closing.A_PART else Closing.ALL
+
+    def a_part(self, watch: Watch, moment: Moment, calendar: tuple[Session, ...]) -> None:
+        """Write a close of what the row, asked again, says is due; the rung is remembered with it."""
+        with self.desk.begin() as tx:
+            row = positions.lock(tx, watch.position.position_id)
+            if row is None or row.qty == 0:
+                return
+            fresh = watched(row, calendar)
+            found = ladder(replace(fresh, excursion=watch.position.excursion), moment)
+            order = None
+            if found is not None and found.part is not None:
+                exit_plans.mark_rung(tx, row.position_id, found.part.at_pct)
+                order = self._write(tx, row, found, found.part.qty, moment.now)
+        if found is not None:
+            self._count(order, found)
+        watch.closing = Closing.A_PART
+
+    def _write(self, tx: Connection, row: PositionRow, found: Exit, qty: int, now: datetime) -> Order | None:
+        order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id))
+        if order is not None:
+            self._tell(tx, row.position_id, order, found, now)
+        return order
+
+    def _count(self, order: Order | None, found: Exit) -> None:
+        """A metric counts what is committed."""
+        if order is not None:
+            self.desk.metrics.exit_triggered(order.account, found.reason)
+
+    def _tell(self, tx: Connection, position: PositionId, order: Order, found: Exit, now: datetime) -> None:
+        fact = ExitTriggered(
+            id=fact_id("triggered", order.order_id),
+            at=now,
+            schema=1,
+            cause=str(position),
+            origin=self.desk.origin,
+            position_id=position,
+            account=order.account,
+            symbol=order.symbol,
+            rule=found.rule,
+            detail=found.detail,
+            order_id=order.order_id,
+        )
+        self.desk.announce(tx, Stream.DECISIONS, fact)
