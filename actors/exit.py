@@ -7,9 +7,10 @@ What a rule asks for is written by ``actors.leaving``.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,10 +18,13 @@ from typing import Final
 
 from actors import outlook
 from actors.desk import Desk
+from actors.failures import classify
 from actors.leaving import Leaving
 from actors.marks import Marks
 from actors.watches import Closing, Watch, watch_of
-from db import exit_plans, orders, positions, sessions
+from db import evaluations, exit_plans, orders, positions, sessions
+from db.orders import OrderRow
+from db.positions import PositionRow
 from domain.events import (
     ExitPolicyApplied,
     Fact,
@@ -34,13 +38,27 @@ from domain.events import (
 from domain.exits import Exit, Moment, Outlook, first_exit
 from domain.ids import PositionId
 from domain.session import Session, trading_day
+from streams.delivery import Failure
+
+log = logging.getLogger(__name__)
 
 #: How often memory is brought in line with the rows.
 RELOAD_EVERY: Final = timedelta(seconds=5)
 #: The facts after which rows say something else than memory.
 CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded, ExitPolicyApplied)
+#: How often it says in rows which positions it looked at.
+SAY_EVERY: Final = timedelta(seconds=1)
 #: How far ahead the calendar must reach to know an option's last session.
 CALENDAR_AHEAD: Final = timedelta(days=8)
+
+
+def _every_symbol(_: str) -> bool:
+    return True
+
+
+def _beyond_us(position: PositionId, symbol: str, error: Exception) -> None:
+    """One position that cannot be read or evaluated keeps no other from it; it is missed at its time."""
+    log.error("position %s (%s) cannot be evaluated", position, symbol, exc_info=error)
 
 
 @dataclass(slots=True)
@@ -48,10 +66,16 @@ class ExitActor:
     """Ticks, decisions and timers come from different threads: they take turns."""
 
     desk: Desk
+    #: Which symbols are its own: those of one partition of the ticks.
+    covers: Callable[[str], bool] = _every_symbol
+    #: What it is called where it says that it looked at a position, and until when it promises to look again.
+    instance: str = "exit"
+    within: timedelta = timedelta(seconds=5)
     _watches: dict[str, list[Watch]] = field(default_factory=dict, init=False)
     _outlooks: Mapping[PositionId, Outlook] = field(default_factory=dict, init=False)
     _calendar: tuple[Session, ...] = field(default=(), init=False)
     _loaded_at: datetime | None = field(default=None, init=False)
+    _said_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _leaving: Leaving = field(init=False)
@@ -86,6 +110,13 @@ class ExitActor:
             self._evaluate_all()
             self._flush()
             self._write_marks()
+            self._say_who_looked()
+
+    def forget(self) -> None:
+        """Begin anew from the rows: somebody else may have evaluated meanwhile."""
+        with self._turn:
+            self._watches, self._outlooks, self._loaded_at = {}, {}, None
+            self._marks.clear()
 
     # ------------------------------------------------------------ memory
 
@@ -100,15 +131,24 @@ class ExitActor:
         prices = {w.position.position_id: (w.price, w.priced_at) for w in self._all()}
         with self.desk.engine.connect() as tx:
             self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
-            rows = positions.all_open(tx)
+            rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
             closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
             self._outlooks = outlook.gather(tx, rows, now)
         watches: dict[str, list[Watch]] = defaultdict(list)
         for row in rows:
-            watch = watch_of(row, closes.get(row.position_id), self._calendar)
+            watch = self._watch(row, closes.get(row.position_id))
+            if watch is None:
+                continue
             watch.price, watch.priced_at = prices.get(row.position_id, (None, None))
             watches[row.symbol].append(watch)
         self._watches, self._loaded_at = dict(watches), now
+
+    def _watch(self, row: PositionRow, close: OrderRow | None) -> Watch | None:
+        try:
+            return watch_of(row, close, self._calendar)
+        except Exception as e:  # noqa: BLE001 - whatever is wrong with one position, the others are watched
+            _beyond_us(row.position_id, row.symbol, e)
+            return None
 
     def _all(self) -> Iterable[Watch]:
         return (watch for watches in self._watches.values() for watch in watches)
@@ -133,6 +173,16 @@ class ExitActor:
             self._marks.write(tx)
         self._marks.clear()
 
+    def _say_who_looked(self) -> None:
+        """Once a second of the wall is enough: a recorded day runs its timers more often."""
+        wall = self.desk.wall()
+        if self._said_at is not None and wall - self._said_at < SAY_EVERY:
+            return
+        looked_at = [watch.position.position_id for watch in self._all() if not watch.is_beyond_us]
+        with self.desk.begin() as tx:
+            evaluations.note(tx, looked_at, self.instance, self.within)
+        self._said_at = wall
+
     # ------------------------------------------------------------ evaluation
 
     def _see(self, quote: Quote) -> int:
@@ -141,7 +191,7 @@ class ExitActor:
             if quote.at >= watch.position.opened_at:
                 self._mark(watch, watch.position.price_of(quote), quote.at)
                 self._marks.see(watch.position, quote, self._session(trading_day(quote.at)))
-                self._evaluate(watch)
+                self._judge(watch)
         return len(watches)
 
     @staticmethod
@@ -156,7 +206,20 @@ class ExitActor:
 
     def _evaluate_all(self) -> None:
         for watch in list(self._all()):
+            self._judge(watch)
+
+    def _judge(self, watch: Watch) -> None:
+        """Evaluate, and let no bug in one position keep others from it."""
+        try:
             self._evaluate(watch)
+        except Exception as e:
+            if classify(e) is not Failure.UNEXPECTED:
+                raise
+            if not watch.is_beyond_us:
+                _beyond_us(watch.position.position_id, watch.position.symbol, e)
+            watch.is_beyond_us = True
+        else:
+            watch.is_beyond_us = False
 
     def _evaluate(self, watch: Watch) -> None:
         now = self.desk.clock()

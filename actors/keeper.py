@@ -28,6 +28,7 @@ class Keeper:
         self._engine, self._names, self._holder = engine, tuple(names), holder
         self._lease: Lease | None = None
         self._until = 0.0
+        self._turn = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lease {names[0]}", daemon=True)
 
@@ -57,11 +58,26 @@ class Keeper:
     def is_held(self) -> bool:
         return self.lease is not None
 
+    def seize(self, seen: Lease) -> bool:
+        """Take the lease away from *seen*; False when it changed hands meanwhile."""
+        with self._turn:
+            asked_at = time.monotonic()
+            with self._engine.begin() as tx:
+                taken = leases.seize(tx, seen, self._holder, TTL_MS)
+            if taken is None:
+                return False
+            self._lease, self._until = taken, asked_at + TTL_MS / 1000
+            return True
+
     def _run(self) -> None:
         while not self._stop.wait(RENEW_EVERY_S):
             self._keep()
 
     def _keep(self) -> None:
+        with self._turn:
+            self._keep_in_turn()
+
+    def _keep_in_turn(self) -> None:
         asked_at = time.monotonic()
         try:
             with self._engine.begin() as tx:

@@ -1,7 +1,7 @@
 """Hosting actors: decode, handle, publish what was decided, acknowledge. The only actor module that knows dramatiq.
 
 A reader is a subscription to one stream: its batch is one dramatiq message. Timers run on the wall, or, on a
-recorded day, when the clock's stream says that it moved. Failures are sorted here, in one place.
+recorded day, when the clock's stream says that it moved.
 """
 
 from __future__ import annotations
@@ -16,37 +16,22 @@ from typing import Any, Final, NamedTuple
 
 import redis
 from dramatiq import Worker
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from actors.clocks import Clock, WallClock
 from actors.desk import Desk, announced, held_lease
-from actors.gate import UnknownAccounts
+from actors.failures import TRANSIENT, classify
 from actors.keeper import Keeper
-from brokerage.port import BrokerageUnavailable
 from db import heartbeats, leases, outbox
-from db.decisions import AnotherBody
-from db.leases import LeaseLost
 from streams.broker import StreamsBroker
-from streams.codec import Undecodable, decode
+from streams.codec import decode
 from streams.consumer import Entry, Subscription, Waiting
-from streams.delivery import Failure
 from streams.hooks import DeadLetter, StreamHooks
 from streams.names import Stream
 from streams.publish import publish_many
 
 log = logging.getLogger(__name__)
 
-#: Delivering again cannot help.
-HOPELESS: Final = (Undecodable, AnotherBody, UnknownAccounts)
-#: Somebody else is down: wait and try the same entry for ever.
-TRANSIENT: Final = (
-    BrokerageUnavailable,
-    InterfaceError,
-    LeaseLost,
-    OperationalError,
-    redis.ConnectionError,
-    redis.TimeoutError,
-)
 #: How long a fact that was decided can wait because its decider died before publishing it.
 SWEEP_EVERY_S: Final = 2.0
 #: How often a copy looks whether another one left entries behind, and how long it takes the slot for that, in ms.
@@ -70,15 +55,6 @@ class Delivered(NamedTuple):
 
 Handle = Callable[[Sequence[Delivered]], None]
 Timer = Callable[[datetime], None]
-
-
-def classify(error: Exception) -> Failure:
-    """Sort a failure by what to do about it."""
-    if isinstance(error, HOPELESS):
-        return Failure.HOPELESS
-    if isinstance(error, TRANSIENT) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return Failure.TRANSIENT
-    return Failure.UNEXPECTED
 
 
 def delivered(entry: Entry) -> Delivered:
@@ -139,9 +115,9 @@ class Runtime:
 
     # ------------------------------------------------------------ what is hosted
 
-    def read(self, stream: str, group: str, handle: Handle, *, count: int = 100) -> None:
-        """Hand every batch of *stream* to *handle*, under the partition's lease."""
-        self._subscribe(stream, group, [f"{group}:{stream}"], f"{group}-0", handle, count)
+    def read(self, stream: str, group: str, handle: Handle, *, count: int = 100, keeper: Keeper | None = None) -> None:
+        """Hand every batch of *stream* to *handle*, under the partition's lease, or under that of *keeper*."""
+        self._add(stream, group, keeper or self.keep(f"{group}:{stream}"), f"{group}-0", handle, count)
 
     def read_slot(
         self, stream: str, group: str, handle: Handle, *, count: int = 100, waiting: WaitingRoom | None = None
@@ -151,18 +127,16 @@ class Runtime:
         What *waiting* chooses in a backlog is handled by one of the copies, apart from the rest.
         """
         consumers = {f"{slots_of(stream, group)}{slot}": f"{group}-{slot}" for slot in range(self.slots)}
-        keeper = Keeper(self.desk.engine, list(consumers), self.instance)
-        self._keepers.append(keeper)
-        keeper.start()
+        keeper = self.keep(*consumers)
         aside = None if waiting is None else Waiting(f"{group}-waiting", self._chooser(waiting.may_wait))
         actor = self._add(stream, group, keeper, _follows(keeper, consumers), handle, count, waiting=aside)
         if waiting is not None and aside is not None:
             self._subscribe_waiting(stream, group, aside, waiting)
         self._orphanages.append(lambda: self._adopt(actor, keeper, consumers))
 
-    def keep(self, lease: str) -> Keeper:
-        """Return a keeper of *lease*, which one copy among all processes holds at a time."""
-        keeper = Keeper(self.desk.engine, [lease], self.instance)
+    def keep(self, *names: str) -> Keeper:
+        """Return a keeper of the first of these leases that is free: one among all processes holds it at a time."""
+        keeper = Keeper(self.desk.engine, names, self.instance)
         self._keepers.append(keeper)
         keeper.start()
         return keeper
@@ -218,18 +192,8 @@ class Runtime:
 
     # ------------------------------------------------------------ readers
 
-    def _subscribe(
-        self, stream: str, group: str, lease_names: Sequence[str], consumer: str, handle: Handle, count: int
-    ) -> None:
-        keeper = Keeper(self.desk.engine, lease_names, self.instance)
-        self._keepers.append(keeper)
-        keeper.start()
-        self._add(stream, group, keeper, consumer, handle, count)
-
     def _subscribe_waiting(self, stream: str, group: str, aside: Waiting, room: WaitingRoom) -> None:
-        keeper = Keeper(self.desk.engine, [f"{group}:{stream}.waiting"], self.instance)
-        self._keepers.append(keeper)
-        keeper.start()
+        keeper = self.keep(f"{group}:{stream}.waiting")
         self._add(stream, group, keeper, aside.consumer, room.handle, room.count, of_waiting=aside)
 
     def _chooser(self, may_wait: Callable[[Entry], bool]) -> Callable[[Sequence[Entry]], Sequence[Entry]]:
@@ -336,7 +300,7 @@ class Runtime:
                 for timer in timers:
                     timer.run_if_due(item.fact.at)
 
-        self._subscribe(Stream.CLOCK, actor, [f"{actor}:{Stream.CLOCK}"], f"{actor}-0", moved, 1)
+        self.read(Stream.CLOCK, actor, moved, count=1)
 
     def _tick(self, timer: _Timer) -> None:
         """Run at once, then again and again: what waits for the first comparison need not wait for the second."""

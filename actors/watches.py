@@ -34,6 +34,7 @@ class Watch:
     """One open position in memory. *price* is the last one at which it could have been left, seen at *priced_at*.
 
     *triggered* is the rule whose close is pursued until nothing is left; no close is tried again before *retry_at*.
+    *is_beyond_us*: its last evaluation failed, so it does not count as looked at.
     """
 
     position: Watched
@@ -43,6 +44,7 @@ class Watch:
     price: Decimal | None = None
     priced_at: datetime | None = None
     dirty: bool = False
+    is_beyond_us: bool = False
 
     def price_at(self, now: datetime) -> Decimal | None:
         stale = self.priced_at is None or now - self.priced_at > MAX_PRICE_AGE

@@ -115,6 +115,7 @@ class InterlockSettings(Section):
     max_reconciliation_age_s: Positive
     max_broker_stream_silence_s: Annotated[Number, Field(ge=3)]
     max_streams_silence_s: Annotated[Number, Field(ge=1)]
+    max_evaluation_age_s: Annotated[Number, Field(ge=2, le=60)]
 
     def bounds(self, silence: timedelta) -> Bounds:
         """Return the bounds; *silence* is that of the actors."""
@@ -125,6 +126,7 @@ class InterlockSettings(Section):
             reconciliation_age=timedelta(seconds=self.max_reconciliation_age_s),
             broker_stream=timedelta(seconds=self.max_broker_stream_silence_s),
             streams=timedelta(seconds=self.max_streams_silence_s),
+            evaluation=timedelta(seconds=self.max_evaluation_age_s),
         )
 
 

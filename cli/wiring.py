@@ -33,6 +33,7 @@ from actors.market import Market
 from actors.pulse import Pulse
 from actors.reconciler import Reconciler
 from actors.runtime import Delivered, Runtime, WaitingRoom, slots_of
+from actors.shift import Shift
 from actors.tracker import Tracker
 from cli import starting
 from cli.burial import burial
@@ -48,7 +49,7 @@ from streams.clients import writing_client
 from streams.codec import encode
 from streams.consumer import Entry
 from streams.hooks import StreamHooks
-from streams.names import Stream, partitioned
+from streams.names import Stream, partition_of, partitioned
 from streams.progress import progress
 from streams.publish import publish_many
 from streams.trim import trim_finished
@@ -212,19 +213,43 @@ class Wiring:
         self._read_partitions(Stream.FILLS, "tracker", handle)
 
     def _exit(self) -> None:
-        actor = ExitActor(self.desk)
+        """Evaluate each partition of the ticks whose lease is ours, and stand by for the others."""
         meter = _TickMeter(self.engine)
+        shifts = [self._shift(partition, meter) for partition in range(self.settings.stack.partitions)]
+
+        def decisions(batch: Sequence[Delivered]) -> None:
+            for shift in shifts:
+                shift.handle_decisions([item.fact for item in batch])
+
+        self.runtime.read(Stream.DECISIONS, "exit", decisions, keeper=shifts[0].keeper)
+        self.runtime.every("exit", EXIT_TIMER, lambda _: meter.flush())
+
+    def _shift(self, partition: int, meter: _TickMeter) -> Shift:
+        stream, number = partitioned(Stream.TICKS, partition), self.settings.stack.partitions
+        within = timedelta(seconds=self.settings.interlock.max_evaluation_age_s)
+        evaluator = ExitActor(
+            self.desk,
+            covers=lambda symbol: partition_of(symbol, number) == partition,
+            instance=self.runtime.instance,
+            within=within,
+        )
+        lease = f"exit:{stream}"
+        keeper = self.runtime.keep(lease)
+        shift = Shift(self.desk, evaluator, keeper, lease, pulse.evaluator_of(partition), within)
 
         def ticks(batch: Sequence[Delivered]) -> None:
-            if actor.handle_ticks([item.fact for item in batch]):
+            if shift.handle_ticks([item.fact for item in batch]):
                 after_s = (self.desk.wall() - batch[-1].wall_at).total_seconds()
                 meter.add(after_s * 1000)
                 self.desk.metrics.tick_decided(after_s)
 
-        self._read_partitions(Stream.TICKS, "exit", ticks)
-        self.runtime.read(Stream.DECISIONS, "exit", lambda b: actor.handle_decisions([item.fact for item in b]))
-        self.runtime.every("exit", EXIT_TIMER, actor.handle_timer)
-        self.runtime.every("exit", EXIT_TIMER, lambda _: meter.flush())
+        self.runtime.read(stream, "exit", ticks, keeper=keeper)
+        if self.settings.stack.clock == "recorded":  # then the clock itself waits for every actor
+            self.runtime.every("exit", EXIT_TIMER, shift.on_timer)
+        else:
+            self.runtime.every("exit", EXIT_TIMER, shift.on_wall_timer)
+            self.runtime.every("exit-standby", TICK, shift.stand_by)
+        return shift
 
     def _reconciler(self) -> None:
         reconciler = Reconciler(self.desk, self.brokerages(self.budgets("reconciler")))

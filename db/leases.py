@@ -37,6 +37,28 @@ def acquire(tx: Connection, name: str, holder: str, ttl_ms: int) -> Lease | None
     return None if epoch is None else Lease(name, holder, epoch)
 
 
+def holder(tx: Connection, name: str) -> Lease | None:
+    """Return the lease as it was last held, expired or not; None when nobody ever held it."""
+    row = tx.execute(text("SELECT lease, holder, epoch FROM leases WHERE lease = :name"), {"name": name}).one_or_none()
+    return None if row is None else Lease(row.lease, row.holder, row.epoch)
+
+
+def seize(tx: Connection, seen: Lease, holder: str, ttl_ms: int) -> Lease | None:
+    """Take what *seen* holds away from it, however long it would still run; None when it changed hands meanwhile.
+
+    Whoever had it can commit nothing more under it. Waits for a transaction that proves it right now.
+    """
+    epoch = tx.execute(
+        text(
+            "UPDATE leases SET holder = :holder, epoch = epoch + 1,"
+            " expires_at = clock_timestamp() + :ttl * interval '1 ms'"
+            " WHERE lease = :name AND holder = :seen AND epoch = :epoch RETURNING epoch"
+        ),
+        {"name": seen.name, "holder": holder, "ttl": ttl_ms, "seen": seen.holder, "epoch": seen.epoch},
+    ).scalar_one_or_none()
+    return None if epoch is None else Lease(seen.name, holder, epoch)
+
+
 def require(tx: Connection, lease: Lease) -> None:
     """Raise :exc:`LeaseLost` unless *lease* is still ours; it cannot change hands until *tx* ends."""
     held = tx.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -114,13 +114,28 @@ def adjusted_away(tx: Connection, account: AccountName, symbol: str, traded_at: 
     return None if row is None else _row(row)
 
 
-def all_open(tx: Connection, account: AccountName | None = None) -> Sequence[PositionRow]:
+def all_open(
+    tx: Connection,
+    account: AccountName | None = None,
+    on_unreadable: Callable[[PositionId, str, Exception], None] | None = None,
+) -> Sequence[PositionRow]:
+    """Return the open positions, oldest first; *on_unreadable* is told of a row that cannot be read, instead of us."""
     where = "" if account is None else " AND account = :account"
     rows = tx.execute(
         text(f"{_SELECT} WHERE closed_at IS NULL{where} ORDER BY opened_at, p.position_id"),
         {} if account is None else {"account": account},
     )
-    return [_row(r) for r in rows]
+    return [row for r in rows if (row := _readable(r, on_unreadable)) is not None]
+
+
+def _readable(r: Row[Any], on_unreadable: Callable[[PositionId, str, Exception], None] | None) -> PositionRow | None:
+    try:
+        return _row(r)
+    except Exception as e:
+        if on_unreadable is None:
+            raise
+        on_unreadable(PositionId(r.position_id), r.symbol, e)
+        return None
 
 
 def create(

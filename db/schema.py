@@ -15,12 +15,24 @@ from sqlalchemy import Connection, Engine, create_engine, text
 _MIGRATION_LOCK: Final = 4_702_938_110
 
 
+#: Of every session; times in milliseconds.
+_SESSION: Final = {
+    "statement_timeout": 30_000,
+    "lock_timeout": 10_000,
+    "idle_in_transaction_session_timeout": 10_000,
+    "timezone": "UTC",
+}
+
+
 class WrongSchema(RuntimeError):
     """The database is at another version than this code."""
 
 
 def connect(database_url: str, **options: Any) -> Engine:
-    """Return an engine with bounded waits: no statement or lock may hang an actor for ever."""
+    """Return an engine with bounded waits: no statement or lock may hang an actor for ever.
+
+    A transaction in which nothing happens for ten seconds belongs to a process that is stopped: its locks are freed.
+    """
     return create_engine(
         database_url,
         pool_pre_ping=False,
@@ -28,7 +40,7 @@ def connect(database_url: str, **options: Any) -> Engine:
         max_overflow=10,
         connect_args={
             "connect_timeout": 5,
-            "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+            "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
         },
         **options,
     )

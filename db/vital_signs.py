@@ -22,11 +22,13 @@ _READ: Final = text(
     " UNION ALL SELECT 'price', p.symbol, greatest(m.at, p.opened_at, s.open)"
     " FROM positions p JOIN sessions s ON s.open <= :now AND :now < s.close LEFT JOIN marks m ON m.symbol = p.symbol"
     " WHERE p.account = :account AND p.closed_at IS NULL"
+    " UNION ALL SELECT 'evaluation', p.symbol, CAST(:wall AS timestamptz) - (clock_timestamp() - e.looked_at)"
+    " FROM evaluations e JOIN positions p USING (position_id) WHERE p.account = :account AND p.closed_at IS NULL"
 )
 
 
 class Vital(NamedTuple):
-    """*kind* is actor, sign, reconciliation or price; *at* is None when it was never well."""
+    """*kind* is actor, sign, reconciliation, price or evaluation; *at* is None when it was never well."""
 
     kind: str
     name: str
@@ -44,7 +46,15 @@ def note(tx: Connection, name: str, at: datetime, account: str = "") -> None:
     )
 
 
-def read(tx: Connection, account: AccountName, now: datetime) -> tuple[Vital, ...]:
-    """Return what *account* depends on, in one look."""
-    rows = tx.execute(_READ, {"account": account, "now": now})
+def noted_at(tx: Connection, name: str) -> datetime | None:
+    """Return up to when *name* was known to be well, None when it never was."""
+    found: datetime | None = tx.execute(
+        text("SELECT at FROM vital_signs WHERE name = :name AND account = ''"), {"name": name}
+    ).scalar_one_or_none()
+    return found
+
+
+def read(tx: Connection, account: AccountName, now: datetime, wall: datetime) -> tuple[Vital, ...]:
+    """Return what *account* depends on, in one look at *now* of the stack's clock and *wall* of the machine's."""
+    rows = tx.execute(_READ, {"account": account, "now": now, "wall": wall})
     return tuple(Vital(r.kind, r.name, r.at) for r in rows)

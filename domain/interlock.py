@@ -27,6 +27,7 @@ class Bounds:
     reconciliation_age: timedelta
     broker_stream: timedelta
     streams: timedelta
+    evaluation: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

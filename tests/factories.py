@@ -287,6 +287,7 @@ def some_bounds(**over: Any) -> Bounds:
         "reconciliation_age": timedelta(seconds=120),
         "broker_stream": timedelta(seconds=60),
         "streams": timedelta(seconds=5),
+        "evaluation": timedelta(seconds=5),
     }
     return Bounds(**values | over)
 

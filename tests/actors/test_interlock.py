@@ -17,7 +17,7 @@ from actors import trading_state
 from actors.desk import Desk
 from actors.interlock import TICK, Interlock
 from actors.losses import Losses
-from actors.pulse import COMPARED, of_rows
+from actors.pulse import COMPARED, evaluator_of, of_rows
 from db import accounts, heartbeats, interlocks, latches, leases, marks, schema, sessions, vital_signs
 from db.interlocks import RECONCILIATION
 from db.leases import Lease
@@ -33,6 +33,7 @@ from tests.factories import LARGE, NOON, PUT, SESSION, TINY, a_quote, some_bound
 from tests.servers import Killable
 
 SECOND = timedelta(seconds=1)
+EVALUATOR = evaluator_of(0)
 
 
 class Watch:
@@ -50,7 +51,7 @@ class Watch:
             lag=lambda: timedelta(seconds=self.lag_s),
             lease=lambda: self.lease,
         )
-        self.alive = {*NEEDED, STREAMS, BROKER_STREAM, COMPARED}
+        self.alive = {*NEEDED, STREAMS, EVALUATOR, BROKER_STREAM, COMPARED}
         with engine.begin() as tx:
             configure(tx)
             for account in (LARGE, TINY):
@@ -68,6 +69,8 @@ class Watch:
         with self.engine.begin() as tx:
             for actor in self.alive & {*NEEDED}:
                 heartbeats.beat(tx, actor, "host-1", "test", self.now)
+            if EVALUATOR in self.alive:
+                vital_signs.note(tx, EVALUATOR, self.now)
             for account in (LARGE, TINY):
                 if BROKER_STREAM in self.alive:
                     vital_signs.note(tx, BROKER_STREAM, self.now, account)
@@ -97,7 +100,7 @@ def watch(engine: Engine) -> Watch:
     return made
 
 
-BOUNDS = {**dict.fromkeys(NEEDED, 15), STREAMS: 5, BROKER_STREAM: 60, COMPARED: 120}
+BOUNDS = {**dict.fromkeys(NEEDED, 15), STREAMS: 5, EVALUATOR: 5, BROKER_STREAM: 60, COMPARED: 120}
 
 
 @pytest.mark.parametrize(("part", "bound_s"), BOUNDS.items())
@@ -296,7 +299,7 @@ def test_without_the_database_nothing_opens_and_afterwards_everything_is_looked_
     watch.engine.dispose()
     watch.now += timedelta(seconds=20)
     watch.interlock.look_at_rows(watch.now)
-    assert ("reducing", sorted([*NEEDED, STREAMS, TRACKER_LAG])) == (watch.state()[0], watch.causes())
+    assert ("reducing", sorted([*NEEDED, STREAMS, TRACKER_LAG, EVALUATOR])) == (watch.state()[0], watch.causes())
 
     watch.live(1)
     assert "active" == watch.state()[0]

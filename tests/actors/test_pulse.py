@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from actors.desk import Desk
-from actors.pulse import COMPARED, of_recorded_day, of_rows
+from actors.pulse import COMPARED, evaluator_of, of_recorded_day, of_rows
 from db import accounts, heartbeats, marks, sessions, vital_signs
 from db.vital_signs import BROKER_STREAM, STREAMS, TRACKER_LAG
 from domain.interlock import NEEDED, unwell
@@ -19,6 +19,7 @@ from tests.db.wall_kit import configure, hold
 from tests.factories import LARGE, NOON, PUT, SESSION, TINY, a_quote, some_bounds
 
 SECOND = timedelta(seconds=1)
+EVALUATOR = evaluator_of(0)
 
 
 def a_desk(engine: Engine, now: datetime = NOON) -> Desk:
@@ -35,6 +36,7 @@ def tx(engine: Engine) -> Iterator[Connection]:
             heartbeats.beat(connection, actor, "host-1", "test", NOON)
         vital_signs.note(connection, TRACKER_LAG, NOON)
         vital_signs.note(connection, STREAMS, NOON)
+        vital_signs.note(connection, EVALUATOR, NOON)
         for account in (LARGE, TINY):
             vital_signs.note(connection, BROKER_STREAM, NOON, account)
             accounts.mark_reconciled(connection, account, f"PA-{account}", NOON)
@@ -54,7 +56,14 @@ def test_all_is_well_at_noon(tx: Connection, engine: Engine):
 
 @pytest.mark.parametrize(
     ("part", "bound_s"),
-    [*((actor, 15) for actor in NEEDED), (TRACKER_LAG, 10), (STREAMS, 5), (BROKER_STREAM, 60), (COMPARED, 120)],
+    [
+        *((actor, 15) for actor in NEEDED),
+        (TRACKER_LAG, 10),
+        (STREAMS, 5),
+        (EVALUATOR, 5),
+        (BROKER_STREAM, 60),
+        (COMPARED, 120),
+    ],
 )
 def test_a_part_may_be_silent_up_to_its_bound_and_not_beyond(tx: Connection, engine: Engine, part: str, bound_s: int):
     """At its bound it is well, a microsecond later it is not, and it is named."""
@@ -71,7 +80,9 @@ def test_what_was_never_seen_is_not_well(engine: Engine):
         configure(tx)
         said = missing(tx, engine)
 
-    assert [f"{part} never seen" for part in (*NEEDED, TRACKER_LAG, STREAMS, BROKER_STREAM, COMPARED)] == said
+    assert [
+        f"{part} never seen" for part in (*NEEDED, TRACKER_LAG, STREAMS, BROKER_STREAM, COMPARED, EVALUATOR)
+    ] == said
 
 
 def test_the_latest_copy_counts(tx: Connection, engine: Engine):
@@ -86,7 +97,7 @@ def test_the_stream_of_one_account_is_not_that_of_another(tx: Connection, engine
     now = NOON + 61 * SECOND
     for actor in NEEDED:
         heartbeats.beat(tx, actor, "host-1", "test", now)
-    for name in (TRACKER_LAG, STREAMS):
+    for name in (TRACKER_LAG, STREAMS, EVALUATOR):
         vital_signs.note(tx, name, now)
     vital_signs.note(tx, BROKER_STREAM, now, LARGE)
 

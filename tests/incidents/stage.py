@@ -20,11 +20,12 @@ from sqlalchemy import Engine, text
 from actors.desk import Desk
 from actors.executor import Executor
 from actors.exit import ExitActor
+from actors.failures import classify
 from actors.gate import Gate
 from actors.market import Market
 from actors.pulse import of_recorded_day
 from actors.reconciler import Reconciler
-from actors.runtime import Delivered, classify, delivered
+from actors.runtime import Delivered, delivered
 from actors.tracker import Tracker
 from brokerage.port import BrokerOrder, Execution, OrderRequest
 from cli.burial import burial

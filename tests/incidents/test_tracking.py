@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from actors.runtime import TRANSIENT
+from actors.failures import TRANSIENT
 from actors.tracker import Tracker
 from db import timeline
 from domain.events import (
