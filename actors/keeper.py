@@ -55,6 +55,11 @@ class Keeper:
         """The lease, as long as the database would still say that it is ours."""
         return self._lease if time.monotonic() < self._until else None
 
+    @property
+    def name(self) -> str:
+        """What it keeps, or would keep first."""
+        return self._names[0]
+
     def is_held(self) -> bool:
         return self.lease is not None
 

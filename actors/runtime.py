@@ -102,6 +102,7 @@ class Runtime:
     _keepers: list[Keeper] = field(default_factory=list, init=False)
     _threads: list[threading.Thread] = field(default_factory=list, init=False)
     _clocked: dict[str, list[_Timer]] = field(default_factory=dict, init=False)
+    _clock_keepers: dict[str, Keeper] = field(default_factory=dict, init=False)
     _actors: set[str] = field(default_factory=set, init=False)
     _readers: int = field(default=0, init=False)
     _orphanages: list[Callable[[], None]] = field(default_factory=list, init=False)
@@ -145,6 +146,10 @@ class Runtime:
         """Call *run* about every *interval* of the clock; one that fails is called again at its next time."""
         self._clocked.setdefault(actor, []).append(_Timer(interval, run))
         self._actors.add(_whose(actor))
+
+    def clock_under(self, actor: str, keeper: Keeper) -> None:
+        """On a recorded day, run the timers of *actor* under a lease that it has for something else too."""
+        self._clock_keepers[actor] = keeper
 
     def on_stop(self, run: Callable[[], object]) -> None:
         """Call *run* when the runtime stops, before leases are given back."""
@@ -300,7 +305,7 @@ class Runtime:
                 for timer in timers:
                     timer.run_if_due(item.fact.at)
 
-        self.read(Stream.CLOCK, actor, moved, count=1)
+        self.read(Stream.CLOCK, actor, moved, count=1, keeper=self._clock_keepers.get(actor))
 
     def _tick(self, timer: _Timer) -> None:
         """Run at once, then again and again: what waits for the first comparison need not wait for the second."""

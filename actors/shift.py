@@ -30,13 +30,12 @@ log = logging.getLogger(__name__)
 class Shift:
     """One copy of exit for one partition. *within*: how long a position, or the evaluator, may be unheard of.
 
-    *keeper* keeps the lease of the partition, which is called *name*; *sign* is the evaluator's sign of life.
+    *keeper* keeps the lease of the partition; *sign* is the name of the evaluator's sign of life.
     """
 
     desk: Desk
     exit: ExitActor
     keeper: Keeper
-    name: str
     sign: str
     within: timedelta
     _epoch: int | None = field(default=None, init=False)
@@ -61,7 +60,7 @@ class Shift:
         """
         lease = self.keeper.lease
         if lease is None:
-            raise LeaseLost(f"lease {self.name} is not ours")
+            raise LeaseLost(f"lease {self.keeper.name} is not ours")
         self._take_notice(lease)
         with _under(lease):
             self.exit.handle_timer(now)
@@ -93,7 +92,7 @@ class Shift:
         if self.keeper.lease is not None:
             return
         with self.desk.engine.connect() as tx:
-            seen = leases.holder(tx, self.name)
+            seen = leases.holder(tx, self.keeper.name)
             abandoned = self._abandoned(tx)
         if seen is None or not abandoned or not self.keeper.seize(seen):
             return

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 #: The days that ship with the code, and how long both take together when no speed is asked for, in seconds.
 SHIPPED_DAYS: Final = Path(__file__).resolve().parent.parent / "days"
 SHIPPED_SECONDS: Final = 50.0
+#: The copy of exit that stands by, and all that run at Alpaca: each offers its metrics one port after the other.
+STANDBY: Final = "exit-standby"
+PROCESSES: Final = (*ACTORS, STANDBY)
 #: How long actors may take to stop, in seconds.
 STOP_S: Final = 1.5
 
@@ -198,7 +201,7 @@ def _revive(served: Served, stack: Stack, config: Path) -> None:
     for death in stack.children.dead():
         log.error("%s; it is started again", death)
         stack.children.forget(death.name)
-        start_actor(stack, config, death.name)
+        start_actor(stack, config, "exit" if death.name == STANDBY else death.name, death.name)
 
 
 # ---------------------------------------------------------------- the parts
@@ -250,9 +253,11 @@ def _connected(settings: Settings, folder: Path) -> Iterator[Stack]:
 
 
 def start_actors(stack: Stack, config: Path) -> None:
-    """Start every actor as a process of its own."""
+    """Start every actor as a process of its own, and a second exit that takes over when the first one does nothing."""
     for actor in ACTORS:
         start_actor(stack, config, actor)
+    if stack.settings.stack.clock == "wall":
+        start_actor(stack, config, "exit", STANDBY)
 
 
 def start_actor(stack: Stack, config: Path, actor: str, name: str | None = None) -> None:
@@ -269,7 +274,9 @@ def start_actor(stack: Stack, config: Path, actor: str, name: str | None = None)
         "GAPLESS_STACK__WATCH": json.dumps(list(settings.stack.watch)),
     }
     if settings.stack.metrics_port:
-        env["GAPLESS_STACK__METRICS_PORT"] = str(settings.stack.metrics_port + ACTORS.index(actor))
+        env["GAPLESS_STACK__METRICS_PORT"] = str(
+            settings.stack.metrics_port + PROCESSES.index(name if name in PROCESSES else actor)
+        )
     if settings.brokerage.paper_url is not None:
         env["GAPLESS_BROKERAGE__PAPER_URL"] = settings.brokerage.paper_url
     stack.children.start(name or actor, [sys.executable, "-P", "-m", "cli", "actor", actor], env=env)

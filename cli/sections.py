@@ -126,8 +126,12 @@ class InterlockSettings(Section):
             reconciliation_age=timedelta(seconds=self.max_reconciliation_age_s),
             broker_stream=timedelta(seconds=self.max_broker_stream_silence_s),
             streams=timedelta(seconds=self.max_streams_silence_s),
-            evaluation=timedelta(seconds=self.max_evaluation_age_s),
+            evaluation=self.evaluation_age,
         )
+
+    @property
+    def evaluation_age(self) -> timedelta:
+        return timedelta(seconds=self.max_evaluation_age_s)
 
 
 class StrategySettings(Section):

@@ -27,6 +27,7 @@ from actors.executor import Executor
 from actors.exit import ExitActor
 from actors.gate import Gate
 from actors.interlock import TICK, Interlock
+from actors.keeper import Keeper
 from actors.late import AT_ONCE, Late, Read
 from actors.losses import Losses
 from actors.market import Market
@@ -71,6 +72,8 @@ SHARE_PCT: Final = {"gate": 30, "executor": 50, "feeds": 12, "reconciler": 8}
 HOUSEKEEPING: Final = timedelta(hours=1)
 #: Finished entries stay on their streams for a week: for `record`, and for eyes.
 KEEP_STREAMS_MS: Final = 7 * 24 * 3600 * 1000
+#: A recorded day waits for exit as long as it takes: nothing is overdue.
+CLOCK_WAITS: Final = timedelta(days=1)
 #: How long feeds waits for its sockets before it serves without them.
 CONNECT_S: Final = 10.0
 
@@ -213,9 +216,13 @@ class Wiring:
         self._read_partitions(Stream.FILLS, "tracker", handle)
 
     def _exit(self) -> None:
-        """Evaluate each partition of the ticks whose lease is ours, and stand by for the others."""
+        """Evaluate each partition of the ticks whose lease is ours, and stand by for the others.
+
+        A recorded day waits for every actor, so that nobody need stand by, and one copy does everything.
+        """
         meter = _TickMeter(self.engine)
-        shifts = [self._shift(partition, meter) for partition in range(self.settings.stack.partitions)]
+        everything = self.runtime.keep("exit") if self.settings.stack.clock == "recorded" else None
+        shifts = [self._shift(partition, meter, everything) for partition in range(self.settings.stack.partitions)]
 
         def decisions(batch: Sequence[Delivered]) -> None:
             for shift in shifts:
@@ -223,19 +230,26 @@ class Wiring:
 
         self.runtime.read(Stream.DECISIONS, "exit", decisions, keeper=shifts[0].keeper)
         self.runtime.every("exit", EXIT_TIMER, lambda _: meter.flush())
+        for shift in shifts:
+            if everything is None:
+                self.runtime.every("exit", EXIT_TIMER, shift.on_wall_timer)
+                self.runtime.every("exit-standby", TICK, shift.stand_by)
+            else:
+                self.runtime.every("exit", EXIT_TIMER, shift.on_timer)
+                self.runtime.clock_under("exit", everything)
 
-    def _shift(self, partition: int, meter: _TickMeter) -> Shift:
+    def _shift(self, partition: int, meter: _TickMeter, keeper: Keeper | None) -> Shift:
         stream, number = partitioned(Stream.TICKS, partition), self.settings.stack.partitions
-        within = timedelta(seconds=self.settings.interlock.max_evaluation_age_s)
+        recorded = self.settings.stack.clock == "recorded"
+        within = CLOCK_WAITS if recorded else self.settings.interlock.evaluation_age
         evaluator = ExitActor(
             self.desk,
             covers=lambda symbol: partition_of(symbol, number) == partition,
             instance=self.runtime.instance,
             within=within,
         )
-        lease = f"exit:{stream}"
-        keeper = self.runtime.keep(lease)
-        shift = Shift(self.desk, evaluator, keeper, lease, pulse.evaluator_of(partition), within)
+        keeper = keeper or self.runtime.keep(f"exit:{stream}")
+        shift = Shift(self.desk, evaluator, keeper, pulse.evaluator_of(partition), within)
 
         def ticks(batch: Sequence[Delivered]) -> None:
             if shift.handle_ticks([item.fact for item in batch]):
@@ -244,11 +258,6 @@ class Wiring:
                 self.desk.metrics.tick_decided(after_s)
 
         self.runtime.read(stream, "exit", ticks, keeper=keeper)
-        if self.settings.stack.clock == "recorded":  # then the clock itself waits for every actor
-            self.runtime.every("exit", EXIT_TIMER, shift.on_timer)
-        else:
-            self.runtime.every("exit", EXIT_TIMER, shift.on_wall_timer)
-            self.runtime.every("exit-standby", TICK, shift.stand_by)
         return shift
 
     def _reconciler(self) -> None:

@@ -39,8 +39,10 @@ _ACCOUNTS: Final = text(
 )
 
 _OPEN: Final = text(
-    "SELECT account, symbol, qty, opened_at, close_tries FROM positions p"
-    " JOIN exit_plans e ON e.position_id = p.position_id WHERE closed_at IS NULL ORDER BY account, symbol"
+    "SELECT account, symbol, qty, opened_at, close_tries,"
+    " extract(epoch FROM clock_timestamp() - v.due_at) AS overdue_s"
+    " FROM positions p JOIN exit_plans e USING (position_id) JOIN evaluations v USING (position_id)"
+    " WHERE closed_at IS NULL ORDER BY account, symbol"
 )
 
 _MISMATCHES: Final = text(

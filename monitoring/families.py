@@ -228,6 +228,12 @@ TICK_AGE: Final = Family(
     "Age of the last quote that feeds put on the stream; absent if there is none",
     _HELD,
 )
+OVERDUE: Final = Family(
+    "gapless_position_overdue_seconds",
+    "gauge",
+    "Since the position should have been evaluated again; 0 while it is in time",
+    _HELD,
+)
 FAILED_CLOSES: Final = Family(
     "gapless_position_failed_closes",
     "gauge",
@@ -292,6 +298,7 @@ ROW_FAMILIES: Final = (
     UNDECIDED_AGE,
     QUANTITY,
     POSITION_AGE,
+    OVERDUE,
     FAILED_CLOSES,
     MARKET_OPEN,
     INSTANCES,

@@ -129,6 +129,7 @@ def _position(row: Any, now: datetime) -> Iterator[Sample]:
     who = (row.account, row.symbol)
     yield Sample(of.QUANTITY, (*who, "rows"), row.qty)
     yield Sample(of.POSITION_AGE, who, _age_s(row.opened_at, now))
+    yield Sample(of.OVERDUE, who, max(0.0, float(row.overdue_s)))
     yield Sample(of.FAILED_CLOSES, who, row.close_tries)
 
 

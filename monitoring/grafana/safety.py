@@ -93,8 +93,8 @@ def _am_i_safe() -> Iterator[stat.Panel]:
     )
     yield number(
         "Nobody watches",
-        "Open positions while no exit actor is alive.",
-        f"{_HELD} * on () ({series(of.INSTANCES, _actor('exit'))} == bool 0)",
+        "Open positions that nobody evaluated in time.",
+        f"count({series(of.OVERDUE)} > 0) or ({_HELD} * 0)",
         runbook="PositionUnprotected",
         loud=True,
     )

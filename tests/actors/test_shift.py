@@ -45,7 +45,7 @@ class Copies:
         keeper.start()
         self._keepers.append(keeper)
         evaluator = ExitActor(self.house.desk, instance=name, within=WITHIN)
-        return Shift(self.house.desk, evaluator, keeper, LEASE, SIGN, WITHIN)
+        return Shift(self.house.desk, evaluator, keeper, SIGN, WITHIN)
 
     def stop(self) -> None:
         for keeper in self._keepers:

@@ -29,7 +29,7 @@ from sqlalchemy import text
 from cli import acts, letters, local_alpaca
 from cli.children import Children
 from cli.local_alpaca import LocalAlpaca
-from cli.run import Stack, connected_servers, start_actors
+from cli.run import PROCESSES, STANDBY, Stack, connected_servers, start_actors
 from cli.settings import SHIPPED, load
 from cli.starting import bring_into_force
 from cli.wiring import ACTORS, make_desk
@@ -168,7 +168,9 @@ def scene(tmp_path: Path, killable_database: Killable, killable_redis: Killable)
     base = load(SHIPPED, {})
     outside = Children(tmp_path / "outside")
     try:
-        stack_settings = base.stack.model_copy(update={"reconcile_every_s": 10, "metrics_port": free_port(len(ACTORS))})
+        stack_settings = base.stack.model_copy(
+            update={"reconcile_every_s": 10, "metrics_port": free_port(len(PROCESSES))}
+        )
         asked = base.brokerage.model_copy(update={"requests_per_minute": 1000})
         addresses = {"redis_url": SecretStr(killable_redis.url), "database_url": SecretStr(killable_database.url)}
         servers = base.servers.model_copy(update=addresses)
@@ -209,7 +211,7 @@ def _exporter(stack: Stack, children: Children) -> str:
 
 
 def _actors(stack: Stack) -> list[str]:
-    return [f"127.0.0.1:{stack.settings.stack.metrics_port + n}" for n in range(len(ACTORS))]
+    return [f"127.0.0.1:{stack.settings.stack.metrics_port + n}" for n in range(len(PROCESSES))]
 
 
 def test_every_alert_fires_by_its_cause_and_resolves(scene: Scene):
@@ -279,14 +281,14 @@ def _second_gate(s: Scene) -> None:
 def who_is_silent(s: Scene) -> None:
     """The small account cannot be read; tracker and exit stand still while a fill comes and positions are held."""
     s.control("/faults", path="/v2/positions", account="tiny", do="status", status=503, count=1000)
-    s.signal(signal.SIGSTOP, "tracker", "exit")
+    s.signal(signal.SIGSTOP, "tracker", "exit", STANDBY)
     s.recommend("unread", UNREAD)
     s.fires("FillNotApplied", stream="fills.{0}")
     s.fires("PositionUnprotected", account="large")
     s.fires("ActorDown", actor="exit")
     s.fires("ActorDown", actor="tracker")
     s.fires("StreamStuck", stream="fills.{0}", group="tracker")
-    s.signal(signal.SIGCONT, "tracker", "exit")
+    s.signal(signal.SIGCONT, "tracker", "exit", STANDBY)
     for name in ("FillNotApplied", "PositionUnprotected", "ActorDown", "StreamStuck"):
         s.ends(name)
     assert 2 == s.held(UNREAD)
