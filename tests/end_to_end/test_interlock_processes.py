@@ -14,7 +14,7 @@ from sqlalchemy import text
 from cli import run
 from cli.children import Children
 from cli.local_alpaca import LocalAlpaca
-from cli.run import Stack, start_actor, start_actors
+from cli.run import STANDBY, Stack, start_actor, start_actors
 from cli.settings import SHIPPED, Settings, load
 from cli.starting import bring_into_force
 from domain.interlock import NEEDED
@@ -73,10 +73,14 @@ def decided(stack: Stack) -> Any:
 
 
 def test_each_process_that_dies_stops_entries_and_is_named(stack: Stack, config: Path):
-    """Executor, exit, feeds and tracker, one after the other: reducing while it is dead, active when it is back."""
+    """
+    Executor, exit with the copy that stands by, feeds and tracker, one after the other: reducing while it
+    is dead, active when it is back.
+    """
     for actor in NEEDED:
-        kill(stack, actor)
-        stack.children.forget(actor)
+        for name in (actor, STANDBY) if actor == "exit" else (actor,):
+            kill(stack, name)
+            stack.children.forget(name)
         until(lambda actor=actor: actor in causes(stack), f"{actor} is missed", PATIENCE_S)  # type: ignore[misc]
         assert not is_active(stack)
 

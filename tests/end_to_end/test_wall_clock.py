@@ -25,7 +25,7 @@ from tests.end_to_end.today import a_call, a_day_that_is_now, quote, start_now
 pytestmark = pytest.mark.slow
 
 CONTRACT = a_call(450)
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture
