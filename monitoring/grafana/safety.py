@@ -94,7 +94,7 @@ def _am_i_safe() -> Iterator[stat.Panel]:
     yield number(
         "Nobody watches",
         "Open positions that nobody evaluated in time.",
-        f"count({series(of.OVERDUE)} > 0) or ({_HELD} * 0)",
+        f"sum({series(of.OVERDUE)} > bool 0) or ({_HELD} == 0)",
         runbook="PositionUnprotected",
         loud=True,
     )
