@@ -1,18 +1,15 @@
-"""The seeded storm over gate, executor, tracker, exit and reconciler. ``GAPLESS_STORM_SEEDS`` asks for more."""
+"""The seeded storm over gate, executor, tracker, exit and reconciler."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from sqlalchemy import Engine
 
+from tests.simulation.seeds import seeds
 from tests.simulation.storm import Storm
 
-SEEDS = range(int(os.environ.get("GAPLESS_STORM_SEEDS", "25")))
 
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(10))
 def test_storm(engine: Engine, seed: int):
     """
     Duplicates, reordering, lost replies, manual trades and a crash at every seam, two accounts with

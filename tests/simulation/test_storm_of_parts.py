@@ -1,8 +1,7 @@
-"""The storm with exits that leave in parts. ``GAPLESS_STORM_SEEDS`` asks for more seeds than those of the fast run."""
+"""The storm with exits that leave in parts."""
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from domain.exits import Rung, Tier
 from tests.factories import a_policy
+from tests.simulation.seeds import seeds
 from tests.simulation.storm import Storm
 
 PARTS = a_policy(
@@ -25,10 +25,9 @@ LADDERED = text(
     "SELECT sum(filled_qty) FILTER (WHERE opening) AS bought,"
     " coalesce(sum(filled_qty) FILTER (WHERE reason = 'ladder'), 0) AS laddered FROM orders GROUP BY position_id"
 )
-SEEDS = range(int(os.environ.get("GAPLESS_STORM_SEEDS", "10")))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(5))
 def test_storm_of_parts(engine: Engine, seed: int):
     """
     The same with a ladder, tiers and break-even: parts hang, fail, come twice and are canceled for the

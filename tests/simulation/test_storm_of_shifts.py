@@ -1,11 +1,10 @@
-"""The storm with two copies of exit: leases run out, are seized and come back. ``GAPLESS_STORM_SEEDS`` asks for more.
+"""The storm with two copies of exit: leases run out, are seized and come back.
 
 A copy may go on with a lease that it has lost, as one that hung does; what it then writes must be refused.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,9 +20,9 @@ from actors.shift import Shift
 from db.leases import LeaseLost
 from streams.names import Stream
 from tests.simulation.exchange import Crash
+from tests.simulation.seeds import seeds
 from tests.simulation.storm import Storm
 
-SEEDS = range(int(os.environ.get("GAPLESS_STORM_SEEDS", "4")))
 LEASE, SIGN, WITHIN = "exit:ticks.{0}", evaluator_of(0), timedelta(seconds=5)
 
 
@@ -93,7 +92,7 @@ class StormOfShifts(Storm):
         super()._settle()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(3))
 def test_storm_of_shifts(engine: Engine, seed: int):
     """
     The same with two that could evaluate: whichever has the lease, had it, or thinks so, nothing is
