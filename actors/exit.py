@@ -13,16 +13,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Final
+
+from sqlalchemy import Connection
 
 from actors import outlook
 from actors.desk import Desk
 from actors.failures import classify
 from actors.leaving import Leaving
 from actors.marks import Marks
+from actors.outlook import NOTHING_CONFIGURED, Sources
 from actors.watches import Closing, Watch, watch_of
-from db import evaluations, exit_plans, orders, positions, sessions
+from db import disputes, evaluations, exit_plans, orders, positions, sessions
 from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.events import (
@@ -35,8 +37,9 @@ from domain.events import (
     Quote,
     QuotesTicked,
 )
-from domain.exits import Exit, Moment, Outlook, first_exit
+from domain.exits import Exit, Moment, Outlook, agreed_exit, first_exit
 from domain.ids import PositionId
+from domain.prices import Source, source_of
 from domain.session import Session, trading_day
 from streams.delivery import Failure
 
@@ -71,10 +74,13 @@ class ExitActor:
     #: What it is called where it says that it looked at a position, and until when it promises to look again.
     instance: str = "exit"
     within: timedelta = timedelta(seconds=5)
+    #: What people configured about prices and about what others say, as it is in force now.
+    sources: Callable[[], Sources] = lambda: NOTHING_CONFIGURED
     _watches: dict[str, list[Watch]] = field(default_factory=dict, init=False)
     _outlooks: Mapping[PositionId, Outlook] = field(default_factory=dict, init=False)
     _calendar: tuple[Session, ...] = field(default=(), init=False)
     _loaded_at: datetime | None = field(default=None, init=False)
+    _sources: Sources = field(init=False)
     _said_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -83,15 +89,16 @@ class ExitActor:
     name = "exit"
 
     def __post_init__(self) -> None:
-        self._leaving = Leaving(self.desk)
+        self._leaving, self._sources = Leaving(self.desk), self.sources()
 
     # ------------------------------------------------------------ what comes in
 
     def handle_ticks(self, batch: Iterable[QuotesTicked]) -> int:
         """Evaluate every quote of a watched symbol; return how many there were."""
         with self._turn:
-            self._load_if_due(self.desk.clock())
-            seen = sum(self._see(quote) for fact in batch for quote in fact.quotes)
+            now = self.desk.clock()
+            self._load_if_due(now)
+            seen = sum(self._see(quote, source_of(fact.feed), now) for fact in batch for quote in fact.quotes)
             self._flush()
             return seen
 
@@ -128,18 +135,23 @@ class ExitActor:
         """Read every open position and the calendar; what memory saw beyond the rows is written first."""
         self._flush()
         today = trading_day(now)
-        prices = {w.position.position_id: (w.price, w.priced_at) for w in self._all()}
+        before = {watch.position.position_id: watch for watch in self._all()}
+        self._sources = self.sources()
         with self.desk.engine.connect() as tx:
             self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
             rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
             closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
             self._outlooks = outlook.gather(tx, rows, now)
+            disputed = disputes.going_on(tx)
         watches: dict[str, list[Watch]] = defaultdict(list)
         for row in rows:
             watch = self._watch(row, closes.get(row.position_id))
             if watch is None:
                 continue
-            watch.price, watch.priced_at = prices.get(row.position_id, (None, None))
+            if (known := before.get(row.position_id)) is not None:
+                watch.remember(known)
+            elif (dispute := disputed.get(row.position_id)) is not None:
+                watch.resume(dispute)
             watches[row.symbol].append(watch)
         self._watches, self._loaded_at = dict(watches), now
 
@@ -154,16 +166,31 @@ class ExitActor:
         return (watch for watches in self._watches.values() for watch in watches)
 
     def _flush(self) -> None:
-        """Write the peaks and troughs that moved, in one transaction."""
+        """Write the peaks and troughs that moved, and what sources dispute, in one transaction."""
         moved = [watch for watch in self._all() if watch.dirty]
-        if not moved:
+        disputed = [watch for watch in self._all() if watch.dispute_moved]
+        if not moved and not disputed:
             return
         with self.desk.begin() as tx:
             for watch in moved:
                 pos = watch.position
                 exit_plans.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
+            for watch in disputed:
+                self._write_dispute(tx, watch)
         for watch in moved:
             watch.dirty = False
+        for watch in disputed:
+            watch.dispute_moved = False
+
+    def _write_dispute(self, tx: Connection, watch: Watch) -> None:
+        pos, dispute = watch.position, watch.dispute
+        if dispute is None:
+            log.warning("%s: two sources of prices agree again, or one is silent", pos.symbol)
+            disputes.end(tx, pos.position_id, self.desk.clock())
+        else:
+            said = (dispute.live_price, dispute.second_price)
+            log.error("%s: the live price is %s, REST says %s: only what both ask for is closed", pos.symbol, *said)
+            disputes.begin(tx, pos.position_id, dispute)
 
     def _write_marks(self) -> None:
         """Let others see the prices that the rules saw."""
@@ -185,22 +212,26 @@ class ExitActor:
 
     # ------------------------------------------------------------ evaluation
 
-    def _see(self, quote: Quote) -> int:
+    def _see(self, quote: Quote, source: Source, now: datetime) -> int:
         watches = self._watches.get(quote.symbol, [])
+        max_pct, mute = self._sources.max_divergence_pct, False
         for watch in watches:
-            if quote.at >= watch.position.opened_at:
-                self._mark(watch, watch.position.price_of(quote), quote.at)
+            if quote.at >= watch.position.opened_at and watch.seen(quote, source, now, max_pct):
+                self._mark(watch)
                 self._marks.see(watch.position, quote, self._session(trading_day(quote.at)))
                 self._judge(watch)
+                mute |= source is Source.SECOND and watch.is_mute
+        if mute:
+            self.desk.metrics.missed_by_live()
         return len(watches)
 
     @staticmethod
-    def _mark(watch: Watch, price: Decimal | None, at: datetime) -> None:
-        watch.price, watch.priced_at = price, at
-        if price is None:
+    def _mark(watch: Watch) -> None:
+        """Move peak and trough; a price that another source denies moves neither."""
+        if watch.price is None or watch.dispute is not None:
             return
         pos = watch.position
-        excursion = pos.excursion.marked(price, pos.is_long)
+        excursion = pos.excursion.marked(watch.price, pos.is_long)
         if excursion != pos.excursion:
             watch.position, watch.dirty = replace(pos, excursion=excursion), True
 
@@ -231,14 +262,16 @@ class ExitActor:
             if watch.closing is Closing.NOTHING and watch.may_try(now):
                 self._leaving.all(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
-        moment = Moment(
-            price=watch.price_at(now),
-            now=now,
-            today=today,
-            session=session,
-            outlook=self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN),
-        )
-        found = first_exit(watch.position, moment)
+        known = self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN)
+        moments = [
+            Moment(price=price, now=now, today=today, session=session, outlook=known) for price in watch.prices_at(now)
+        ]
+        if len(moments) == 1:
+            moment, found = moments[0], first_exit(watch.position, moments[0])
+        elif (agreed := agreed_exit(watch.position, moments)) is not None:
+            found, moment = agreed
+        else:
+            return
         if found is None:
             return
         if found.part is None:

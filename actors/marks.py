@@ -14,20 +14,30 @@ from domain.exits import Watched
 from domain.ids import PositionId
 from domain.known import Known
 from domain.loss import mark_of
+from domain.prices import usable_ask, usable_bid
 from domain.session import Session
 
 
 @dataclass(slots=True)
 class Marks:
-    """Collects what is seen; whoever holds a transaction writes it. One thread at a time."""
+    """Collects what is seen; whoever holds a transaction writes it. One thread at a time.
+
+    Beside the last quote of a symbol, the last ones in which each side was a price: the last may have one side only.
+    """
 
     _last: dict[str, Quote] = field(default_factory=dict, init=False)
+    _bids: dict[str, Quote] = field(default_factory=dict, init=False)
+    _asks: dict[str, Quote] = field(default_factory=dict, init=False)
     _open: list[OpenMark] = field(default_factory=list, init=False)
     _marked: set[tuple[PositionId, date]] = field(default_factory=set, init=False)
 
     def see(self, position: Watched, quote: Quote, session: Session | None) -> None:
         """Keep *quote*; the first one of a session also marks a position from before its open."""
         self._last[quote.symbol] = quote
+        if usable_bid(quote) is not None:
+            self._bids[quote.symbol] = quote
+        if usable_ask(quote) is not None:
+            self._asks[quote.symbol] = quote
         if session is None or not position.opened_at < session.open <= quote.at:
             return
         key = (position.position_id, session.day)
@@ -41,10 +51,12 @@ class Marks:
         return not (self._last or self._open)
 
     def write(self, tx: Connection) -> None:
-        marks.keep(tx, list(self._last.values()))
+        seen = {id(quote): quote for known in (self._bids, self._asks, self._last) for quote in known.values()}
+        marks.keep(tx, list(seen.values()))
         marks.keep_open(tx, self._open)
 
     def clear(self) -> None:
         """What was seen is written."""
-        self._last.clear()
+        for known in (self._last, self._bids, self._asks):
+            known.clear()
         self._open.clear()

@@ -7,7 +7,9 @@ earnings have no source yet: whoever brings one gives its answer here, and every
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import Connection
@@ -18,6 +20,16 @@ from domain.exits import Outlook
 from domain.ids import PositionId
 from domain.known import Known, Unknown
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What people configured. *max_divergence_pct*: per cent by which two sources of prices may differ."""
+
+    max_divergence_pct: Decimal
+
+
+#: What holds where nothing is configured.
+NOTHING_CONFIGURED: Final = Sources(max_divergence_pct=Decimal(10))
 _NOBODY: Final = "nobody supplies it yet"
 #: What is known about a position before anybody was asked.
 NOTHING_KNOWN: Final = Outlook(

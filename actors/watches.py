@@ -9,14 +9,19 @@ from enum import Enum, auto
 from typing import Final
 
 from actors.closing import is_of_a_part
+from db.disputes import Dispute
 from db.orders import OrderRow
 from db.positions import PositionRow
+from domain.events import Quote
 from domain.exits import Watched
 from domain.instrument import Option, parse_symbol
+from domain.prices import SAME_MOMENT, SILENT_AFTER, Source, contradict
 from domain.session import Session, last_session_until
 
 #: A price older than this says nothing about the market any more: it fires no rule.
 MAX_PRICE_AGE: Final = timedelta(minutes=15)
+#: A quote of a moment that is further ahead than this is an error: it would stand in the way of every later one.
+MAX_AHEAD: Final = timedelta(minutes=1)
 #: Beyond the calendar by this much, an expiration's last session is still known: no market stays closed for longer.
 _UNLISTED: Final = timedelta(days=3)
 
@@ -33,8 +38,10 @@ class Closing(Enum):
 class Watch:
     """One open position in memory. *price* is the last one at which it could have been left, seen at *priced_at*.
 
-    *triggered* is the rule whose close is pursued until nothing is left; no close is tried again before *retry_at*.
-    *is_beyond_us*: its last evaluation failed, so it does not count as looked at.
+    *live* and *second* are the last quotes of the two sources; while they contradict each other there is a *dispute*,
+    and *dispute_moved* until the rows say the same. *triggered* is the rule whose close is pursued until nothing is
+    left; no close is tried again before *retry_at*. *is_beyond_us*: its last evaluation failed, so it does not count
+    as looked at.
     """
 
     position: Watched
@@ -43,16 +50,112 @@ class Watch:
     triggered: str | None
     price: Decimal | None = None
     priced_at: datetime | None = None
+    live: Quote | None = None
+    second: Quote | None = None
+    dispute: Dispute | None = None
+    dispute_moved: bool = False
     dirty: bool = False
     is_beyond_us: bool = False
 
+    def seen(self, quote: Quote, source: Source, now: datetime, max_divergence_pct: Decimal) -> bool:
+        """Take in what *source* says; return whether that is the newest word about the price.
+
+        A quote that is older than what its source said before is late and says nothing. The second source repeats
+        itself until the market moves: a quote with the time of its last one is no news.
+        """
+        if quote.at > now + MAX_AHEAD:
+            return False
+        if source is Source.LIVE:
+            if self.live is not None and quote.at < self.live.at:
+                return False
+            self.live = quote
+            if self.dispute is not None:
+                self._reconsider(max_divergence_pct)
+            is_newest = self.priced_at is None or quote.at >= self.priced_at
+        else:
+            if self.second is not None and quote.at <= self.second.at:
+                return False
+            self.second = quote
+            self._compare(now, max_divergence_pct)
+            is_newest = self.priced_at is None or quote.at > self.priced_at
+        if is_newest:
+            self.price, self.priced_at = self.position.price_of(quote), quote.at
+        return is_newest
+
+    def _compare(self, now: datetime, max_pct: Decimal) -> None:
+        """The second source spoke: is it about the moment of the live one's last quote, and does it contradict?"""
+        live, second = self.live, self.second
+        if live is None or second is None or second.at < live.at - SAME_MOMENT:
+            return
+        if self.is_mute:
+            self._settle()
+        elif (prices := self._both()) is not None:
+            if not contradict(*prices, (live, second), max_pct):
+                self._settle()
+            elif self.dispute is None:
+                self.dispute, self.dispute_moved = Dispute(now, prices[0], prices[1], live.at, second.at), True
+
+    def _reconsider(self, max_pct: Decimal) -> None:
+        """The live source spoke in a dispute: does it agree now, or has the second one fallen silent?"""
+        live, second, prices = self.live, self.second, self._both()
+        if live is None or second is None:
+            return
+        agree = prices is not None and not contradict(*prices, (live, second), max_pct)
+        if agree or live.at - second.at > SILENT_AFTER:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self.dispute is not None:
+            self.dispute, self.dispute_moved = None, True
+
+    def _both(self) -> tuple[Decimal, Decimal] | None:
+        """Return the prices of the two sources, None while one of them names none."""
+        live = None if self.live is None else self.position.price_of(self.live)
+        second = None if self.second is None else self.position.price_of(self.second)
+        return None if live is None or second is None else (live, second)
+
+    @property
+    def is_mute(self) -> bool:
+        """Has the second source seen quotes that the live one did not bring?"""
+        live, second = self.live, self.second
+        return live is not None and second is not None and second.at > live.at + SAME_MOMENT
+
     def price_at(self, now: datetime) -> Decimal | None:
-        stale = self.priced_at is None or now - self.priced_at > MAX_PRICE_AGE
-        return None if stale else self.price
+        return None if _is_stale(self.priced_at, now) else self.price
+
+    def prices_at(self, now: datetime) -> tuple[Decimal | None, ...]:
+        """Return each price that a source claims: one, or two in a dispute; None where nobody knows."""
+        price = self.price_at(now)
+        if price is None or self.dispute is None:
+            return (price,)
+        heard = [quote.at for quote in (self.live, self.second) if quote is not None]
+        return (None,) if any(_is_stale(at, now) for at in heard) else self._both() or (None,)
+
+    def remember(self, before: Watch) -> None:
+        """Keep what the watch of the same position saw before its row was read again."""
+        self.price, self.priced_at = before.price, before.priced_at
+        self.live, self.second = before.live, before.second
+        self.dispute, self.dispute_moved = before.dispute, before.dispute_moved
+
+    def resume(self, dispute: Dispute) -> None:
+        """Take over a *dispute* that rows tell of: the live price comes with the next tick."""
+        self.dispute = dispute
+        self.second = Quote(
+            symbol=self.position.symbol,
+            bid=dispute.second_price,
+            ask=dispute.second_price,
+            bid_size=0,
+            ask_size=0,
+            at=dispute.second_at,
+        )
 
     def may_try(self, now: datetime) -> bool:
         """Has the pause after a close in vain passed?"""
         return self.retry_at is None or now >= self.retry_at
+
+
+def _is_stale(at: datetime | None, now: datetime) -> bool:
+    return at is None or now - at > MAX_PRICE_AGE
 
 
 def watch_of(row: PositionRow, close: OrderRow | None, calendar: tuple[Session, ...]) -> Watch:

@@ -13,6 +13,7 @@ from domain.events import Quote
 from domain.ids import AccountName, PositionId
 from domain.known import Known, Unknown
 from domain.loss import mark_of
+from domain.prices import usable_ask, usable_bid
 from domain.session import Session
 
 
@@ -27,15 +28,25 @@ class OpenMark:
 
 
 def keep(tx: Connection, quotes: Sequence[Quote]) -> None:
-    """Write the last quote of each symbol; an older one never replaces a newer one."""
+    """Write the last quote of each symbol and when each side was last a price; an older one replaces nothing newer."""
     if quotes:
         tx.execute(
             text(
-                "INSERT INTO marks (symbol, bid, ask, at) VALUES (:symbol, :bid, :ask, :at)"
-                " ON CONFLICT (symbol) DO UPDATE SET bid = :bid, ask = :ask, at = :at WHERE marks.at < :at"
+                "INSERT INTO marks (symbol, bid, ask, at, bid_at, ask_at)"
+                " VALUES (:symbol, :bid, :ask, :at, :bid_at, :ask_at) ON CONFLICT (symbol) DO UPDATE SET"
+                " bid = CASE WHEN marks.at < :at THEN :bid ELSE marks.bid END,"
+                " ask = CASE WHEN marks.at < :at THEN :ask ELSE marks.ask END,"
+                " at = greatest(marks.at, :at),"
+                " bid_at = greatest(marks.bid_at, CAST(:bid_at AS timestamptz)),"
+                " ask_at = greatest(marks.ask_at, CAST(:ask_at AS timestamptz))"
             ),
-            [{"symbol": q.symbol, "bid": q.bid, "ask": q.ask, "at": q.at} for q in quotes],
+            [_mark(quote) for quote in quotes],
         )
+
+
+def _mark(q: Quote) -> dict[str, object]:
+    bid_at, ask_at = (q.at if side is not None else None for side in (usable_bid(q), usable_ask(q)))
+    return {"symbol": q.symbol, "bid": q.bid, "ask": q.ask, "at": q.at, "bid_at": bid_at, "ask_at": ask_at}
 
 
 def keep_open(tx: Connection, marks: Iterable[OpenMark]) -> None:

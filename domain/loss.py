@@ -85,7 +85,9 @@ def _held(fills: Sequence[Fill]) -> int:
 
 
 def mark_of(bid: Decimal | None, ask: Decimal | None, at: datetime, source: str) -> Known[Decimal] | Unknown:
-    """Return the mid of a two-sided quote, else the bid; a position that nobody bids for has no known value."""
+    """Return the mid of a two-sided quote, else the bid; without a bid, or crossed, no value is known."""
     if bid is None:
         return Unknown("nobody bids", source)
+    if ask is not None and bid > ask:
+        return Unknown("the quote is crossed", source)
     return Known(bid if ask is None else (bid + ask) / 2, at, source)

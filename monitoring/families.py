@@ -99,6 +99,11 @@ DECISION_TO_ORDER: Final = Family(
 TICK_TO_DECISION: Final = Family(
     "gapless_tick_to_decision_seconds", "histogram", "From a tick's entry into its stream to what exit made of it"
 )
+MISSED_BY_LIVE: Final = Family(
+    "gapless_quotes_missed_by_live_feed_total",
+    "counter",
+    "Quotes of held symbols that REST had and the live feed had not brought 5 s later",
+)
 
 ACTOR_FAMILIES: Final = (
     BUILD_INFO,
@@ -119,6 +124,7 @@ ACTOR_FAMILIES: Final = (
     RECOMMENDATION_TO_DECISION,
     DECISION_TO_ORDER,
     TICK_TO_DECISION,
+    MISSED_BY_LIVE,
 )
 
 # ---------------------------------------------------------------- the exporter: about itself

@@ -85,6 +85,7 @@ class ActorMetrics:
         self._recommendation_to_decision = _histogram(of.RECOMMENDATION_TO_DECISION, self.registry)
         self._decision_to_order = _histogram(of.DECISION_TO_ORDER, self.registry)
         self._tick_to_decision = _histogram(of.TICK_TO_DECISION, self.registry)
+        self._missed_by_live = _counter(of.MISSED_BY_LIVE, self.registry)
 
     def decided(self, account: str, checks: Sequence[Check], *, approved: bool, after_s: float) -> None:
         """The gate decided *after_s* seconds after the recommendation entered its stream."""
@@ -114,6 +115,10 @@ class ActorMetrics:
 
     def tick_decided(self, after_s: float) -> None:
         self._tick_to_decision.observe(after_s)
+
+    def missed_by_live(self) -> None:
+        """REST had a quote of a held contract that the live feed did not bring."""
+        self._missed_by_live.inc()
 
     def requested(self, account: str, url: str, status: int | None, seconds: float) -> None:
         """The brokerage answered with *status*, or did not answer."""

@@ -160,9 +160,9 @@ def a_quote(symbol: str = PUT, bid: str | None = "7.10", ask: str | None = "7.20
     return Quote(**values | over)
 
 
-def ticked(*quotes: Quote, at: datetime = NOON) -> QuotesTicked:
+def ticked(*quotes: Quote, at: datetime = NOON, feed: str = "option") -> QuotesTicked:
     name = fact_id("ticked", at, *quotes)
-    return QuotesTicked(id=name, at=at, schema=1, feed="option", quotes=quotes)
+    return QuotesTicked(id=name, at=at, schema=1, feed=feed, quotes=quotes)
 
 
 def a_contract(symbol: str = PUT, **over: Any) -> Contract:

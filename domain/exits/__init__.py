@@ -8,6 +8,7 @@ long. ``_pct`` is per cent: 40 means 40 %. Read policy, watched, levels, then th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from domain.exits.at_a_price import (
@@ -67,6 +68,18 @@ def first_exit(pos: Watched, at: Moment) -> Exit | None:
     return next((found for rule in RULES if (found := rule(pos, at))), None)
 
 
+def agreed_exit(pos: Watched, moments: Sequence[Moment]) -> tuple[Exit, Moment] | None:
+    """Return the first exit that fires in each of *moments*: at every price that one of several sources claims.
+
+    Of parts the smallest is closed; the moment is the one that asks for it.
+    """
+    for rule in RULES:
+        found = [(exit_, at) for at in moments if (exit_ := rule(pos, at))]
+        if found and len(found) == len(moments):
+            return min(found, key=lambda pair: pair[0].part.qty if pair[0].part else 0)
+    return None
+
+
 __all__ = [
     "LEVELS",
     "REASONS",
@@ -84,6 +97,7 @@ __all__ = [
     "Tier",
     "Watched",
     "Window",
+    "agreed_exit",
     "changes",
     "first_exit",
     "ladder",

@@ -13,6 +13,7 @@ from domain.ids import AccountName, PositionId
 from domain.known import Known, Unknown
 from domain.money import change_pct
 from domain.positions import Excursion
+from domain.prices import usable_ask, usable_bid
 from domain.session import Session
 
 
@@ -45,9 +46,8 @@ class Watched:
         return self.qty > 0
 
     def price_of(self, quote: Quote) -> Decimal | None:
-        """Return the price at which this position could be left, None when nobody names a positive one."""
-        price = quote.bid if self.is_long else quote.ask
-        return price if price is not None and price.is_finite() and price > 0 else None
+        """Return the price at which this position could be left, None when nobody names a usable one."""
+        return usable_bid(quote) if self.is_long else usable_ask(quote)
 
     def gain_pct(self, price: Decimal) -> Decimal:
         """Return the holder's gain in per cent; a short gains when the price falls."""
