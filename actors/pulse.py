@@ -25,6 +25,8 @@ def evaluator_of(partition: int) -> str:
     return f"evaluator of {partitioned(Stream.TICKS, partition)}"
 
 
+_NONE: Final = timedelta(0)
+
 Pulse = Callable[[Connection, AccountName], Known[tuple[Sign, ...]] | Unknown]
 
 
@@ -40,10 +42,14 @@ def of_rows(desk: Desk, bounds: Bounds) -> Pulse:
 
 
 def _signs(vitals: tuple[Vital, ...], bounds: Bounds, desk: Desk) -> tuple[Sign, ...]:
-    """Return one sign for each thing that must be there, and two for each open position: its price, its evaluation."""
+    """Return one sign for each thing that must be there, and of each open position: its evaluation and its price.
+
+    A price that two sources dispute is not well from the first moment on.
+    """
     wall, clock = desk.wall(), desk.clock()
     at = {(vital.kind, vital.name): vital.at for vital in vitals}
     held = sorted(vital.name for vital in vitals if vital.kind == "price")
+    disputed = sorted(vital.name for vital in vitals if vital.kind == "dispute")
     watched = sorted(vital.name for vital in vitals if vital.kind == "evaluation")
     evaluators = [evaluator_of(partition) for partition in range(desk.partitions)]
     return (
@@ -55,11 +61,11 @@ def _signs(vitals: tuple[Vital, ...], bounds: Bounds, desk: Desk) -> tuple[Sign,
         *(sign(name, at.get(("sign", name)), bounds.evaluation, wall) for name in evaluators),
         *(sign(f"evaluation of {symbol}", at[("evaluation", symbol)], bounds.evaluation, wall) for symbol in watched),
         *(sign(f"price of {symbol}", at[("price", symbol)], bounds.price_age, clock) for symbol in held),
+        *(sign(f"undisputed price of {symbol}", at[("dispute", symbol)], _NONE, clock) for symbol in disputed),
     )
 
 
 def of_recorded_day(desk: Desk) -> Pulse:
     """On a recorded day the clock itself waits for every actor: silence on the wall says nothing."""
-    none = timedelta(0)
-    signs = tuple(Sign(part=actor, age=none, bound=none) for actor in NEEDED)
+    signs = tuple(Sign(part=actor, age=_NONE, bound=_NONE) for actor in NEEDED)
     return lambda _tx, _account: Known(signs, desk.clock(), "the recorded clock")

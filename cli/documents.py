@@ -102,6 +102,8 @@ def _position(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "trough": row["trough"],
         "exit_rule": row["exit_rule"],
         "ladder_pct": row["ladder_pct"],
+        "price_age_s": None if row["closed_at"] else age_s(row["priced_at"], now),
+        "price_disputed_since": row["disputed_since"],
         "triggered_rule": row["triggered_rule"],
         "triggered_at": row["triggered_at"],
         "triggered_age_s": age_s(row["triggered_at"], now),

@@ -52,12 +52,17 @@ def positions(document: Document) -> Table:
             price(row["entry_price"]),
             f"{pct(row['max_favorable_pct'])} {pct(row['max_adverse_pct'])}",
             age(row["age_s"]),
-            left_by(row) if row["state"] in ("open", "closed") else _leaving(row),
+            _standing(row),
         )
         for row in document["items"]
     )
     columns = ("id", "account", "symbol", ">qty", ">entry", "best, worst %", ">age", "state")
     return table("Positions", columns, rows)
+
+
+def _standing(row: Mapping[str, Any]) -> str:
+    said = left_by(row) if row["state"] in ("open", "closed") else _leaving(row)
+    return f"{said}, price disputed" if row["price_disputed_since"] else said
 
 
 def _leaving(row: Mapping[str, Any]) -> str:

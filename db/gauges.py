@@ -39,10 +39,12 @@ _ACCOUNTS: Final = text(
 )
 
 _OPEN: Final = text(
-    "SELECT account, symbol, qty, opened_at, close_tries,"
-    " extract(epoch FROM clock_timestamp() - v.due_at) AS overdue_s"
+    "SELECT account, p.symbol, qty, opened_at, close_tries,"
+    " extract(epoch FROM clock_timestamp() - v.due_at) AS overdue_s,"
+    " CASE WHEN qty > 0 THEN m.bid_at ELSE m.ask_at END AS priced_at,"
+    " EXISTS (SELECT 1 FROM price_disputes d WHERE d.position_id = p.position_id AND d.ended_at IS NULL) AS disputed"
     " FROM positions p JOIN exit_plans e USING (position_id) JOIN evaluations v USING (position_id)"
-    " WHERE closed_at IS NULL ORDER BY account, symbol"
+    " LEFT JOIN marks m ON m.symbol = p.symbol WHERE closed_at IS NULL ORDER BY account, p.symbol"
 )
 
 _MISMATCHES: Final = text(
@@ -80,6 +82,7 @@ def accounts(tx: Connection) -> Rows:
 
 
 def open_positions(tx: Connection) -> Rows:
+    """Return what is held; *priced_at*: when the side that it leaves at was last a price, as exit saw it."""
     return _all(tx, _OPEN)
 
 

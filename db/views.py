@@ -57,6 +57,8 @@ _POSITIONS: Final = text(
     " p.adopted, p.qty, p.max_qty, p.entry_price, p.exit_price, p.opened_at, p.closed_at, p.exit_reason, p.exit_rule,"
     " p.realized_pnl_usd, e.peak, e.trough, e.triggered_rule, e.triggered_at, e.retry_at, e.policy_version,"
     " e.ladder_pct,"
+    " (SELECT CASE WHEN p.qty > 0 THEN m.bid_at ELSE m.ask_at END FROM marks m WHERE m.symbol = p.symbol) AS priced_at,"
+    " (SELECT since FROM price_disputes d WHERE d.position_id = p.position_id AND ended_at IS NULL) AS disputed_since,"
     " c.tries, c.left_qty, c.live AS live_closes,"
     " (SELECT side FROM fills f WHERE f.position_id = p.position_id"
     "   ORDER BY f.at, f.broker_order_id, f.cum_qty LIMIT 1) AS opened_by"

@@ -14,21 +14,25 @@ STREAMS: Final = "streams"
 TRACKER_LAG: Final = "tracker lag"
 BROKER_STREAM: Final = "broker stream"
 
-#: A price is missed only while its market is open, and not before the position was there.
+#: A price is that of the side which the position leaves at. It is missed only while its market is open, and not before
+#: the position was there.
 _READ: Final = text(
     "SELECT 'actor' AS kind, actor AS name, max(at) AS at FROM heartbeats GROUP BY actor"
     " UNION ALL SELECT 'sign', name, at FROM vital_signs WHERE account IN ('', :account)"
     " UNION ALL SELECT 'reconciliation', '', reconciled_at FROM accounts WHERE account = :account"
-    " UNION ALL SELECT 'price', p.symbol, greatest(m.at, p.opened_at, s.open)"
+    " UNION ALL SELECT 'price', p.symbol,"
+    "  greatest(CASE WHEN p.qty > 0 THEN m.bid_at ELSE m.ask_at END, p.opened_at, s.open)"
     " FROM positions p JOIN sessions s ON s.open <= :now AND :now < s.close LEFT JOIN marks m ON m.symbol = p.symbol"
     " WHERE p.account = :account AND p.closed_at IS NULL"
+    " UNION ALL SELECT 'dispute', p.symbol, d.since FROM price_disputes d JOIN positions p USING (position_id)"
+    " WHERE p.account = :account AND d.ended_at IS NULL"
     " UNION ALL SELECT 'evaluation', p.symbol, CAST(:wall AS timestamptz) - (clock_timestamp() - e.looked_at)"
     " FROM evaluations e JOIN positions p USING (position_id) WHERE p.account = :account AND p.closed_at IS NULL"
 )
 
 
 class Vital(NamedTuple):
-    """*kind* is actor, sign, reconciliation, price or evaluation; *at* is None when it was never well."""
+    """*kind* is actor, sign, reconciliation, price, dispute or evaluation; *at* is None when it was never well."""
 
     kind: str
     name: str

@@ -240,6 +240,18 @@ OVERDUE: Final = Family(
     "Since the position should have been evaluated again; 0 while it is in time",
     _HELD,
 )
+PRICE_AGE: Final = Family(
+    "gapless_position_price_age_seconds",
+    "gauge",
+    "Since exit saw a price at the side that the position leaves at, or the opening if later; absent if it never did",
+    _HELD,
+)
+DISPUTED: Final = Family(
+    "gapless_position_price_disputed",
+    "gauge",
+    "1 while two sources of prices contradict each other about the position, else 0",
+    _HELD,
+)
 FAILED_CLOSES: Final = Family(
     "gapless_position_failed_closes",
     "gauge",
@@ -306,6 +318,8 @@ ROW_FAMILIES: Final = (
     POSITION_AGE,
     OVERDUE,
     FAILED_CLOSES,
+    PRICE_AGE,
+    DISPUTED,
     MARKET_OPEN,
     INSTANCES,
     HEARTBEAT_AGE,

@@ -131,6 +131,9 @@ def _position(row: Any, now: datetime) -> Iterator[Sample]:
     yield Sample(of.POSITION_AGE, who, _age_s(row.opened_at, now))
     yield Sample(of.OVERDUE, who, max(0.0, float(row.overdue_s)))
     yield Sample(of.FAILED_CLOSES, who, row.close_tries)
+    yield Sample(of.DISPUTED, who, int(row.disputed))
+    if row.priced_at is not None:
+        yield Sample(of.PRICE_AGE, who, _age_s(max(row.priced_at, row.opened_at), now))
 
 
 def _market(tx: Connection, now: datetime) -> Iterator[Sample]:

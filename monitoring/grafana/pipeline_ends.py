@@ -104,8 +104,12 @@ def brokerage() -> Iterator[timeseries.Panel]:
     )
     yield graph(
         "Frames and reconnects",
-        "What feeds have read, and how often they had to come back.",
-        {"{{feed}} frames": rate(of.FRAMES, by="feed"), "{{feed}} reconnects": rate(of.RECONNECTS, by="feed")},
+        "What feeds have read, how often they had to come back, and quotes of what is held that only REST had.",
+        {
+            "{{feed}} frames": rate(of.FRAMES, by="feed"),
+            "{{feed}} reconnects": rate(of.RECONNECTS, by="feed"),
+            "missed, REST had it": rate(of.MISSED_BY_LIVE),
+        },
         unit="ops",
         runbook="StaleTicksForOpenPosition",
         span=6,

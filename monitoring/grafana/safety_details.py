@@ -67,6 +67,8 @@ def _positions() -> table.Panel:
             "brokerage's": (_one(series(of.QUANTITY, 'source="broker"'), _POSITION), "none"),
             "held for": (_one(series(of.POSITION_AGE), _POSITION), "s"),
             "quote is old": (_one(series(of.TICK_AGE), _POSITION), "s"),
+            "price is old": (_one(series(of.PRICE_AGE), _POSITION), "s"),
+            "disputed": (_one(series(of.DISPUTED), _POSITION), "bool_yes_no"),
             "failed closes": (_one(series(of.FAILED_CLOSES), _POSITION), "none"),
         },
         no_rows="nothing is held, or unknown if the state cannot be read",
@@ -105,11 +107,19 @@ def _over_time() -> Iterator[timeseries.Panel]:
     )
     yield graph(
         "Oldest prices of what is held",
-        "The ten positions whose last quote is oldest.",
-        {"{{account}} {{symbol}}": f"topk(10, {series(of.TICK_AGE)})"},
+        "The ten positions whose leaving side was a price longest ago.",
+        {"{{account}} {{symbol}}": f"topk(10, {series(of.PRICE_AGE)})"},
         unit="s",
         steps=((None, GREEN), (300, RED)),
         runbook="StaleTicksForOpenPosition",
+    )
+    yield graph(
+        "Disputed prices",
+        "Positions about which two sources of prices contradict each other.",
+        {"{{account}}": f"sum by (account) ({series(of.DISPUTED)})"},
+        unit="none",
+        steps=((None, GREEN), (1, RED)),
+        runbook="PriceDivergence",
     )
     yield graph(
         "Rejected in the last five minutes",

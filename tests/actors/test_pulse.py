@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from sqlalchemy import Connection, Engine
 
 from actors.desk import Desk
 from actors.pulse import COMPARED, evaluator_of, of_recorded_day, of_rows
-from db import accounts, heartbeats, marks, sessions, vital_signs
+from db import accounts, disputes, heartbeats, marks, sessions, vital_signs
+from db.disputes import Dispute
 from db.vital_signs import BROKER_STREAM, STREAMS, TRACKER_LAG
 from domain.interlock import NEEDED, unwell
 from domain.known import Known
@@ -122,6 +124,47 @@ def test_a_position_without_a_price_holds_entries(tx: Connection, engine: Engine
     assert f"{price} 901 s" in missing(tx, engine, stale)
     marks.keep(tx, [a_quote(at=NOON + 10 * SECOND)])
     assert price not in " ".join(missing(tx, engine, stale))
+
+
+@pytest.mark.parametrize(("qty", "side"), [(5, "ask"), (-5, "bid")])
+def test_a_quote_without_the_leaving_side_is_no_price(tx: Connection, engine: Engine, qty: int, side: str):
+    """Quotes come all the time, and nobody names the side that the position leaves at: fresh, and no price."""
+    hold(tx, qty, PUT)
+    price = f"price of {PUT}"
+    at = NOON + 901 * SECOND
+    one_sided: Any = {"bid": None, "ask": None} | {side: "7.10"}
+    marks.keep(tx, [a_quote(**one_sided, at=NOON + 900 * SECOND)])
+    assert f"{price} 901 s" in missing(tx, engine, at)
+
+    marks.keep(tx, [a_quote(bid="7.30", ask="7.10", at=at - SECOND / 2)])
+    assert f"{price} 901 s" in missing(tx, engine, at)  # crossed
+
+    marks.keep(tx, [a_quote(at=at)])
+    assert price not in " ".join(missing(tx, engine, at))
+
+
+def test_a_side_stays_as_old_as_it_is(tx: Connection, engine: Engine):
+    """What came before a one-sided quote, told in one look and in any order, keeps its own time."""
+    hold(tx, 5, PUT)
+    both, later = a_quote(at=NOON + 600 * SECOND), a_quote(bid=None, at=NOON + 620 * SECOND)
+    marks.keep(tx, [later, both])
+
+    now = NOON + 1501 * SECOND
+    assert f"price of {PUT} 901 s" in missing(tx, engine, now)
+
+
+def test_a_disputed_price_holds_the_entries_of_its_account(tx: Connection, engine: Engine):
+    """From its first moment on, in the account that holds it, until it has ended."""
+    position = hold(tx, 5, PUT)
+    dispute = Dispute(NOON, Decimal("7.10"), Decimal("9.10"), NOON, NOON)
+    disputes.begin(tx, position, dispute)
+    soon = NOON + SECOND
+
+    assert [f"undisputed price of {PUT} 1 s"] == missing(tx, engine, soon)
+    assert [] == missing(tx, engine, soon, TINY)
+
+    disputes.end(tx, position, soon)
+    assert [] == missing(tx, engine, soon)
 
 
 def test_a_closed_market_owes_no_price(tx: Connection, engine: Engine):

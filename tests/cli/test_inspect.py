@@ -14,7 +14,7 @@ from streams.publish import publish
 from tests.cli.conftest import Answer
 from tests.cli.house import AAA, BBB, House
 from tests.cli.test_report import ACCOUNT, DECISION, FILL, ORDER, POSITION, a_day
-from tests.factories import LARGE, NOON, TINY
+from tests.factories import LARGE, NOON, TINY, a_quote, ticked
 
 Gapless = Callable[..., Answer]
 
@@ -61,6 +61,24 @@ def test_the_age_of_a_position_is_on_the_clock_of_the_day(house: House, gapless:
     }
 
     assert {BBB: 1260.0, AAA: 1200.0} == ages
+
+
+def test_a_position_says_how_old_its_price_is_and_that_it_is_disputed(house: House, gapless: Gapless):
+    """The side that it leaves at, as exit saw it; two sources that contradict each other are told with their time."""
+    house.recommend()
+    house.trade()
+    [fresh] = gapless("positions", "--json").document["items"]
+    assert (None, None) == (fresh["price_age_s"], fresh["price_disputed_since"])
+
+    house.tick(AAA, "5.00")
+    house.exit.handle_timer(house.now)
+    other = a_quote(AAA, "8.00", "8.10", at=house.now + timedelta(seconds=1))
+    house.exit.handle_ticks([ticked(other, at=other.at, feed="rest")])
+    house.now += timedelta(seconds=20)
+    [told] = gapless("positions", "--json").document["items"]
+
+    assert (20.0, True) == (told["price_age_s"], told["price_disputed_since"] is not None)
+    assert "price disputed" in gapless("positions").out
 
 
 def test_live_orders_are_those_that_have_not_ended(house: House, gapless: Gapless):

@@ -225,6 +225,7 @@ def test_every_alert_fires_by_its_cause_and_resolves(scene: Scene):
     what_was_not_closed(scene)
     who_decides(scene)
     what_the_brokerage_has(scene)
+    who_contradicts_whom(scene)
     what_is_old(scene)
     no_database(scene)
     all_is_well_again(scene)
@@ -341,6 +342,17 @@ def what_the_brokerage_has(s: Scene) -> None:
     s.book("tiny", "change", SECOND, 0)
     s.ends("PositionCountOverLimit")
     s.ends("ExposureOverLimit")
+
+
+def who_contradicts_whom(s: Scene) -> None:
+    """The socket of options is mute while a price falls: REST tells another one of the same few seconds."""
+    quote(s.alpaca, KEPT, "2.00", "2.10")
+    s.control("/streams", stream="option", do="mute")
+    quote(s.alpaca, KEPT, "1.60", "1.70")
+    s.fires("PriceDivergence", account="large", symbol=KEPT)
+    s.control("/streams", stream="option", do="unmute")
+    quote(s.alpaca, KEPT, "1.60", "1.70")
+    s.ends("PriceDivergence")
 
 
 def what_is_old(s: Scene) -> None:

@@ -18,14 +18,15 @@ from actors import trading_state
 from actors.gate import Gate
 from cli.exporting import Reading
 from cli.groups import groups_of
-from db import dead_letters, drift, heartbeats, schema
+from db import dead_letters, disputes, drift, heartbeats, marks, positions, schema
+from db.disputes import Dispute
 from domain.account import TradingState
 from monitoring.exporter import Exporter
 from monitoring.patience import NoAnswer, Patient
 from streams.clients import writing_client
 from streams.names import QUOTED_KEY
 from tests.cli.house import AAA, BBB, House
-from tests.factories import LARGE, NOON, TINY, a_recommendation
+from tests.factories import LARGE, NOON, TINY, a_quote, a_recommendation
 from tests.monitoring.conftest import Scraped, now, scraped
 from tests.servers import Killable
 
@@ -75,6 +76,24 @@ def test_a_quote_ages_and_a_missing_one_is_absent(house: House, scrape: Scrape, 
 
     assert f"gapless_position_tick_age_seconds{{{HELD}}}" not in before
     assert 90 == scrape()[f"gapless_position_tick_age_seconds{{{HELD}}}"]
+
+
+def test_a_price_ages_at_the_side_that_the_position_leaves_at(house: House, scrape: Scrape):
+    """A quote with one side is no price of it; before the first one there is no age, and a dispute is told."""
+    house.recommend()
+    house.trade()
+    before = scrape()
+    seen_at = house.now + timedelta(seconds=30)
+    with house.engine.begin() as tx:
+        marks.keep(tx, [a_quote(AAA, at=seen_at), a_quote(AAA, bid=None, at=seen_at + timedelta(seconds=60))])
+        position = positions.all_open(tx)[0].position_id
+        disputes.begin(tx, position, Dispute(house.now, Decimal(5), Decimal(8), house.now, house.now))
+    house.now = seen_at + timedelta(seconds=90)
+    after = scrape()
+
+    assert f"gapless_position_price_age_seconds{{{HELD}}}" not in before
+    assert 90 == after[f"gapless_position_price_age_seconds{{{HELD}}}"]
+    assert [0, 1] == [found[f"gapless_position_price_disputed{{{HELD}}}"] for found in (before, after)]
 
 
 def test_what_the_brokerage_holds_stands_beside_the_rows(house: House, scrape: Scrape):
