@@ -141,7 +141,7 @@ class ExitActor:
             self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
             rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
             closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
-            self._outlooks = outlook.gather(tx, rows, now)
+            self._outlooks = outlook.gather(tx, rows, now, self._sources, self._calendar)
             disputed = disputes.going_on(tx)
         watches: dict[str, list[Watch]] = defaultdict(list)
         for row in rows:

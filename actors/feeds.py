@@ -3,12 +3,12 @@
 Each socket has a thread that translates a frame and publishes it in one step. The actor's own thread keeps the
 subscriptions in line with what is wanted, and catches up by REST: at the start, after every connection, after an
 unreadable frame, and on a timer, because an open socket may be mute. Prices are read once by REST after every
-connection and for every newly wanted symbol: a quiet contract may not be quoted again for minutes.
+connection and for every newly wanted symbol: a quiet contract may not be quoted again for minutes. What is held is
+asked for again and again by ``actors.second_look``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections import Counter
@@ -27,6 +27,7 @@ from brokerage.port import Brokerage, BrokerageError
 from domain.events import Fact, OrderAccepted, OrderFilled
 from domain.ids import AccountName
 from domain.instrument import NotASymbol, Option, parse_symbol
+from domain.prices import SECOND_FEED
 from streams.names import Stream
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,8 @@ class Feeds:
             log.warning("cannot read latest quotes: %s", e)
             return
         if quotes:
-            self._doors.publish(Stream.TICKS, [facts.ticked("rest", _digest(repr(quotes).encode()), quotes)], "rest", 0)
+            fact = facts.ticked(SECOND_FEED, facts.digest(repr(quotes).encode()), quotes)
+            self._doors.publish(Stream.TICKS, [fact], SECOND_FEED, 0)
         self._unpriced.clear()
 
     def catch_up(self, account: AccountName) -> None:
@@ -259,15 +261,11 @@ class Feeds:
             raise Unreadable(repr(e)) from e
         if not prices.messages:
             return False
-        ticked = [facts.ticked(feed, _digest(frame.raw), prices.quotes)] if prices.quotes else []
+        ticked = [facts.ticked(feed, facts.digest(frame.raw), prices.quotes)] if prices.quotes else []
         self._doors.publish(Stream.TICKS, ticked, feed, prices.messages)
         if prices.unreadable:
             raise Unreadable("; ".join(prices.unreadable))
         return True
-
-
-def _digest(raw: bytes) -> str:
-    return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
 def _source(account: AccountName) -> str:

@@ -7,6 +7,7 @@ after it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,6 +197,11 @@ def _messages(body: Any) -> Sequence[Json]:
     if not isinstance(body, list) or not all(isinstance(m, dict) for m in body):
         raise TypeError(f"not a list of messages: {body!r:.200}")
     return body
+
+
+def digest(raw: bytes) -> str:
+    """Return a name of a frame by its content."""
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
 def ticked(feed: str, frame_digest: str, quotes: tuple[Quote, ...]) -> QuotesTicked:

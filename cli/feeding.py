@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -13,9 +15,10 @@ from sqlalchemy import Engine
 from actors.catch_up import OVERLAP, Stored
 from actors.desk import Desk
 from actors.feeds import Doors
+from actors.second_look import BLIND_AFTER, SecondDoors
 from cli.burial import bury_frame
-from db import fills, orders, positions
-from domain.events import Fact, QuotesTicked
+from db import fills, marks, orders, positions, thetas
+from domain.events import Fact, Quote, QuotesTicked
 from domain.ids import AccountName, FactId
 from streams.codec import encode
 from streams.names import FED_KEY, QUOTED_KEY, TICKS_MAXLEN, Stream, partition_of, partitioned
@@ -29,6 +32,11 @@ class Feeding:
     client: redis.Redis
     desk: Desk
     watch: tuple[str, ...]
+    #: The stock whose price says how agitated the market is, as it is configured now.
+    volatility: Callable[[], str | None]
+
+    def second_doors(self) -> SecondDoors:
+        return SecondDoors(held=self.held, volatility=self.volatility, publish=self.publish, keep=self.keep)
 
     def doors(self) -> Doors:
         return Doors(
@@ -64,7 +72,19 @@ class Feeding:
         with self.engine.connect() as tx:
             held = {p.symbol for p in positions.all_open(tx)}
             pending = {row.order.symbol for row in orders.live(tx)}
-        return tuple(dict.fromkeys((*sorted(held), *sorted(pending), *self.watch)))
+        level = self.volatility()
+        watched = (*self.watch, *([] if level is None else [level]))
+        return tuple(dict.fromkeys((*sorted(held), *sorted(pending), *watched)))
+
+    def held(self, now: datetime) -> Mapping[str, bool]:
+        """Return what is held while its market is open, and whether it has had no usable price for a while."""
+        with self.engine.connect() as tx:
+            return marks.held(tx, now, now - BLIND_AFTER)
+
+    def keep(self, levels: Sequence[Quote], learned: Mapping[str, Decimal], at: datetime) -> None:
+        with self.engine.begin() as tx:
+            marks.keep(tx, levels)
+            thetas.keep(tx, learned, at)
 
     def pending(self, account: AccountName) -> list[tuple[str, str]]:
         with self.engine.connect() as tx:

@@ -115,6 +115,7 @@ class InterlockSettings(Section):
     max_reconciliation_age_s: Positive
     max_broker_stream_silence_s: Annotated[Number, Field(ge=3)]
     max_streams_silence_s: Annotated[Number, Field(ge=1)]
+    max_price_divergence_pct: Annotated[Exact, Field(gt=0, le=100)]
     max_evaluation_age_s: Annotated[Number, Field(ge=2, le=60)]
 
     def bounds(self, silence: timedelta) -> Bounds:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from actors.outlook import Sources
 from cli import exit_settings
 from cli.choice_settings import RiskSettings, VolatilitySettings
 from cli.entry_settings import Choice, EntryParameters, EntrySettings, Ticker, resolve, sector_of_each
@@ -107,6 +108,8 @@ class Settings(BaseSettings):
     exits: ExitsSettings
     #: The tickers of each sector, for the limit on a sector's exposure.
     sectors: dict[Name, tuple[Ticker, ...]] = Field(default_factory=dict)
+    #: The dates on which a ticker's company reports, New York's.
+    earnings: dict[Ticker, tuple[date, ...]] = Field(default_factory=dict)
     risk: RiskSettings | None = None
     volatility: VolatilitySettings | None = None
 
@@ -219,7 +222,15 @@ class Settings(BaseSettings):
         book = self.rule_book()
         limits = {AccountName(name): account.limits() for name, account in self.accounts.items()}
         policies = {(*key, kind): self.policy_of(*key, kind) for key in book.of_strategy for kind in Kind}
-        return contradictions(book, limits, policies)
+        return contradictions(book, limits, policies, self.earnings)
+
+    def sources(self) -> Sources:
+        """Return what the exit is told about prices, the state of the market and earnings."""
+        return Sources(
+            max_divergence_pct=self.interlock.max_price_divergence_pct,
+            regime=None if self.volatility is None else self.volatility.rules(),
+            earnings=self.earnings,
+        )
 
     def account_names(self) -> tuple[AccountName, ...]:
         return tuple(AccountName(name) for name in sorted(self.accounts))
@@ -264,6 +275,7 @@ _DECISIVE: Final = (
     "strategies",
     "exits",
     "sectors",
+    "earnings",
     "risk",
     "volatility",
 )

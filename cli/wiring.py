@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from brokerage.budget import RateBudget
     from brokerage.endpoints import Endpoints, Keys
     from brokerage.port import Brokerage
+    from cli.feeding import Feeding
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +248,7 @@ class Wiring:
             covers=lambda symbol: partition_of(symbol, number) == partition,
             instance=self.runtime.instance,
             within=within,
+            sources=lambda: self.rules.refresh().sources(),
         )
         keeper = keeper or self.runtime.keep(f"exit:{stream}")
         shift = Shift(self.desk, evaluator, keeper, pulse.evaluator_of(partition), within)
@@ -284,11 +286,13 @@ class Wiring:
         # On a recorded day a quiet minute of the wall says nothing about a socket.
         patient = Liveness(recycle_s=None, quiet_s=None)
         recorded = self.settings.stack.clock == "recorded"
-        ports = self._own(self.budgets("feeds"))
+        budgets = self.budgets("feeds")
+        ports = self._own(budgets)
+        feeding = Feeding(self.engine, self.client, self.desk, self.settings.stack.watch, self._volatility)
         feeds = Feeds(
             {name: AccountFeed(keys=self.keys(name), brokerage=ports[name]) for name in ports},
             self.endpoints(),
-            Feeding(self.engine, self.client, self.desk, self.settings.stack.watch).doors(),
+            feeding.doors(),
             self.desk.origin,
             trades_alive=patient if recorded else TRADES_ALIVE,
             prices_alive=patient if recorded else PRICES_ALIVE,
@@ -299,7 +303,21 @@ class Wiring:
             log.warning("not every feed is connected yet: %s", feeds.status())
         self.runtime.every("feeds", FEEDS_TIMER, feeds.on_timer)
         self.runtime.every("feeds-connected", FEEDS_TIMER, lambda _: self._note_connected(feeds.connected_accounts()))
+        first = next(iter(budgets))
+        self._second_look(self.brokerages({first: budgets[first]})[first], feeding, recorded=recorded)
         self.runtime.on_stop(feeds.stop)
+
+    def _second_look(self, port: Brokerage, feeding: Feeding, *, recorded: bool) -> None:
+        """A thread and a client of its own: a slow answer about prices delays no catch-up of fills."""
+        from actors.second_look import EVERY_RECORDED, SecondLook, round_of
+
+        every = EVERY_RECORDED if recorded else round_of(self._share("feeds"))
+        look = SecondLook(port, feeding.second_doors(), every)
+        self.runtime.every("feeds", every if recorded else every / 2, look.on_timer)
+
+    def _volatility(self) -> str | None:
+        configured = self.rules.refresh().volatility
+        return None if configured is None else configured.symbol
 
     def _note_connected(self, connected: Iterable[AccountName]) -> None:
         with self.engine.begin() as tx:
@@ -348,8 +366,7 @@ class Wiring:
         """
         from brokerage.budget import MAX_WAIT_S, RateBudget
 
-        asked = self.settings.brokerage
-        share = asked.requests_per_minute * SHARE_PCT[actor] // 100
+        asked, share = self.settings.brokerage, self._share(actor)
         copies = Copies(self.engine, slots_of(Stream.RECOMMENDATIONS, "gate")) if actor == "gate" else None
         recorded = self.settings.stack.clock == "recorded"
         return {
@@ -363,6 +380,10 @@ class Wiring:
             )
             for name in self.settings.account_names()
         }
+
+    def _share(self, actor: str) -> int:
+        """Return how many requests a minute *actor* may send to each of Alpaca's counters."""
+        return self.settings.brokerage.requests_per_minute * SHARE_PCT[actor] // 100
 
     def keys(self, account: AccountName) -> Keys:
         from brokerage.endpoints import Keys

@@ -62,6 +62,34 @@ def keep_open(tx: Connection, marks: Iterable[OpenMark]) -> None:
         )
 
 
+def held(tx: Connection, now: datetime, blind_since: datetime) -> Mapping[str, bool]:
+    """Return what is held while its market is open, blind symbols first: those without a price since *blind_since*.
+
+    A price is one at the side that a position leaves at, since its opening. A calendar that ends is no closed market.
+    """
+    rows = tx.execute(
+        text(
+            "SELECT p.symbol, bool_or(greatest(p.opened_at, CASE WHEN p.qty > 0 THEN m.bid_at ELSE m.ask_at END)"
+            "                         <= :blind_since) AS is_blind"
+            " FROM positions p LEFT JOIN marks m USING (symbol) WHERE p.closed_at IS NULL"
+            " AND (EXISTS (SELECT 1 FROM sessions WHERE open <= :now AND :now < close)"
+            "      OR NOT EXISTS (SELECT 1 FROM sessions WHERE close > :now))"
+            " GROUP BY p.symbol ORDER BY is_blind DESC, p.symbol"
+        ),
+        {"now": now, "blind_since": blind_since},
+    )
+    return {row.symbol: row.is_blind for row in rows}
+
+
+def level(tx: Connection, symbol: str) -> Known[Decimal] | Unknown:
+    """Return the middle of the last quote of *symbol*; one side alone is no level."""
+    row = tx.execute(
+        text("SELECT (bid + ask) / 2 AS mid, at FROM marks WHERE symbol = :symbol AND bid_at = at AND ask_at = at"),
+        {"symbol": symbol},
+    ).one_or_none()
+    return Unknown(f"no two-sided quote of {symbol}", "marks") if row is None else Known(row.mid, row.at, "marks")
+
+
 def at_open(tx: Connection, account: AccountName, day: date) -> Mapping[PositionId, OpenMark]:
     """Return what the positions of *account* were worth at the open of *day*."""
     rows = tx.execute(

@@ -6,7 +6,7 @@ Source: R37, L15, L37.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from domain.account import Limits
 from domain.choice_limits import of_choice
@@ -20,15 +20,19 @@ from domain.instrument import Kind
 Policies = Mapping[tuple[AccountName, str, Kind], ExitPolicy]
 
 
-def contradictions(book: RuleBook, limits: Mapping[AccountName, Limits], policies: Policies) -> tuple[str, ...]:
-    """Return every contradiction, each once with all the places where it holds."""
+def contradictions(
+    book: RuleBook, limits: Mapping[AccountName, Limits], policies: Policies, earnings: Collection[str]
+) -> tuple[str, ...]:
+    """Return every contradiction, each once with all the places where it holds; *earnings*: tickers with dates."""
     places: dict[str, list[str]] = {}
-    for place, text in _all(book, limits, policies):
+    for place, text in _all(book, limits, policies, earnings):
         places.setdefault(text, []).append(place)
     return tuple("; ".join(where) + f": {text}" for text, where in places.items())
 
 
-def _all(book: RuleBook, limits: Mapping[AccountName, Limits], policies: Policies) -> Iterator[tuple[str, str]]:
+def _all(
+    book: RuleBook, limits: Mapping[AccountName, Limits], policies: Policies, earnings: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """Yield each finding behind the place where it holds."""
     if not book.of_strategy:
         yield "strategies", "no strategy has a min_confidence: nothing may open"
@@ -39,14 +43,14 @@ def _all(book: RuleBook, limits: Mapping[AccountName, Limits], policies: Policie
         yield from ((place, text) for text in (*of_limits(rules, limits[account]), *of_choice(rules, limits[account])))
         for kind in sorted({kind for _, kind in rules.permitted}):
             policy = policies.get((account, strategy, kind))
-            yield from ((f"{place}, {kind}", text) for text in _of_exits(policy, rules, kind))
+            yield from ((f"{place}, {kind}", text) for text in _of_exits(policy, rules, kind, earnings))
 
 
-def _of_exits(policy: ExitPolicy | None, rules: EntryRules, kind: Kind) -> Iterator[str]:
+def _of_exits(policy: ExitPolicy | None, rules: EntryRules, kind: Kind, earnings: Collection[str]) -> Iterator[str]:
     if policy is None:
         yield "may be bought, and no exit policy says how it is left"
         return
-    yield from of_policy(policy, rules, kind)
+    yield from of_policy(policy, rules, kind, earnings)
 
 
 def _of_account(limits: Limits) -> Iterator[str]:

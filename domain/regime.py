@@ -7,12 +7,20 @@ or old is unknown, and unknown refuses: calm is never assumed (L22, L27).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
 
 from domain.checks import CLOCK_SKEW, seconds
+from domain.exits.policy import Regime
 from domain.known import Known, Unknown
+
+_CALLED: Final[Mapping[str, Regime]] = MappingProxyType(
+    {"normal": Regime.CALM, **{regime.value: regime for regime in Regime}}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,11 @@ class RegimeRules:
     symbol: str
     max_age: timedelta
     bands: tuple[Band, ...]
+
+
+def regime_of(band: Band) -> Regime | None:
+    """Return what the exit rules call *band*: its name is the word, and ``normal`` is calm; other names say nothing."""
+    return _CALLED.get(band.name)
 
 
 def band_of(rules: RegimeRules, level: Known[Decimal] | Unknown, now: datetime) -> Known[Band] | Unknown:

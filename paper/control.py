@@ -18,6 +18,7 @@ from paper.control_trouble import Trouble
 from paper.control_words import BadOrder
 from paper.door import Door
 from paper.gate import Gate, reply
+from paper.market import GREEKS
 from paper.numbers import number
 from paper.options import FASTEST
 from paper.prices import Prices
@@ -52,6 +53,7 @@ class Control:
                 web.get("/idle", self.idle),
                 web.post("/fills", self.fills),
                 web.post("/quotes", self.quote),
+                web.post("/greeks", self.greeks),
                 web.get("/journal", self.journal),
                 *self._trouble.routes(),
             ]
@@ -143,6 +145,14 @@ class Control:
         )
         await self._world.hub.flush()
         return reply(self._clock() | {"sent": self._world.hub.sent()})
+
+    async def greeks(self, request: web.Request) -> web.Response:
+        """Let a contract's snapshots carry Greeks from now on; those that are not named are left out."""
+        order = await words.body(request)
+        symbol = words.symbol(self._world, order)
+        told = {name: float(words.decimal(order, name)) for name in GREEKS if order.get(name) is not None}
+        self._world.market.greeks[symbol] = told
+        return reply({"symbol": symbol, "greeks": told})
 
     # The journal
 

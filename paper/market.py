@@ -14,6 +14,9 @@ from typing import Self
 from paper.tape import QuoteRow, TradeRow
 from paper.times import new_york_day
 
+#: What Alpaca's snapshots may tell of a contract beside its prices.
+GREEKS = ("delta", "gamma", "theta", "vega", "rho")
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -89,6 +92,8 @@ class Market:
         self.quotes: dict[str, Quote] = {}
         self.trades: dict[str, Trade] = {}
         self.day_bars: dict[str, DayBar] = {}
+        #: Greeks of one share by contract, as the control port said: no tape has any.
+        self.greeks: dict[str, dict[str, float]] = {}
         self.closing_marks: dict[str, Decimal] = {}
         self.closing_day: date | None = None
         #: What each session's stocks closed at, by its day: what its options are settled by.

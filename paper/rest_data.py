@@ -168,6 +168,7 @@ class DataApi:
             "latestQuote": self._option_quote(symbol),
             "latestTrade": self._option_trade(symbol),
             "dailyBar": wire_data.day_bar(bar) if bar else None,
+            "greeks": self._world.market.greeks.get(symbol) or None,
         }
         return {name: part for name, part in parts.items() if part is not None} or None
 

@@ -5,24 +5,19 @@ Source: incidents R37, L15, L33, L36, L37.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
 from domain.entry_limits import CLOSES
-from domain.exits import ExitPolicy
+from domain.exits import ExitPolicy, Regime
 from domain.gates import EntryRules
 from domain.instrument import Kind
+from domain.regime import regime_of
 
 _DAY: Final = timedelta(days=1)
-#: Rules whose input has no source yet, by the setting that switches them on: configured, they would never fire.
-UNSUPPLIED: Final = {
-    "theta_pct": "an option's theta",
-    "regime_at_least": "the market's regime",
-    "earnings_within_sessions": "dates of earnings",
-}
 #: Settings that work only together.
 _PAIRS: Final = (
     ("a trailing stop", "trail_arm_pct", "trail_giveback_pct"),
@@ -32,8 +27,11 @@ _PAIRS: Final = (
 )
 
 
-def of_policy(policy: ExitPolicy, rules: EntryRules, kind: Kind) -> Iterator[str]:
-    """Yield what *policy* and an entry in *kind* that *rules* allow would do to each other."""
+def of_policy(policy: ExitPolicy, rules: EntryRules, kind: Kind, earnings: Collection[str]) -> Iterator[str]:
+    """Yield what *policy* and an entry in *kind* that *rules* allow would do to each other.
+
+    *earnings*: the tickers whose dates of earnings are configured.
+    """
     yield from _halves(policy)
     yield from _of_times(policy, rules)
     yield from _of_losses(policy, rules)
@@ -42,9 +40,24 @@ def of_policy(policy: ExitPolicy, rules: EntryRules, kind: Kind) -> Iterator[str
     if kind is not Kind.STOCK:
         yield from _of_last_day(policy, rules)
         yield from _of_expiry(policy, rules)
-    for setting, what in UNSUPPLIED.items():
-        if getattr(policy, setting) is not None:
-            yield f"{setting} is set, but nobody supplies {what} yet: the rule never fires"
+    yield from _of_others(policy, rules, earnings)
+
+
+def _of_others(policy: ExitPolicy, rules: EntryRules, earnings: Collection[str]) -> Iterator[str]:
+    """A rule that hangs on what nobody says never fires."""
+    if policy.earnings_within_sessions is not None and not earnings:
+        yield "earnings_within_sessions is set, but [earnings] lists no ticker: the rule never fires"
+    if policy.regime_at_least is None:
+        return
+    if rules.regime is None:
+        yield "regime_at_least is set, but there is no [volatility]: the rule never fires"
+        return
+    strange = [band.name for band in rules.regime.bands if regime_of(band) is None]
+    if strange:
+        yield (
+            f"regime_at_least is set, but the bands {', '.join(strange)} of [volatility] are called like no regime"
+            f" (normal, {', '.join(Regime)}): while the price stands in one of them the rule never fires"
+        )
 
 
 def _halves(policy: ExitPolicy) -> Iterator[str]:

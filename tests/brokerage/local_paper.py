@@ -87,6 +87,9 @@ class Paper:
     def quote(self, symbol: str, bid: str | None, ask: str | None) -> None:
         self.tell("/quotes", symbol=symbol, bid=bid, ask=ask)
 
+    def greeks(self, symbol: str, **greeks: str) -> None:
+        self.tell("/greeks", symbol=symbol, **greeks)
+
     def fault(self, **fault: Any) -> None:
         self.tell("/faults", **fault)
 

@@ -82,6 +82,15 @@ def test_a_snapshot_of_the_local_alpaca_has_its_quote(large: AlpacaBrokerage):
     assert Greeks(delta=None, gamma=None, theta=None, vega=None) == snapshot.greeks
 
 
+def test_a_snapshot_carries_the_greeks_that_were_told(paper: Paper, large: AlpacaBrokerage):
+    """Exact decimals; what nobody told stays unknown."""
+    paper.greeks(CALL, theta="-0.1512")
+
+    [snapshot] = large.snapshots([CALL]).values()
+
+    assert Greeks(delta=None, gamma=None, theta=Decimal("-0.1512"), vega=None) == snapshot.greeks
+
+
 def test_snapshots_are_asked_for_by_name_a_hundred_at_a_time(paper: Paper, large: AlpacaBrokerage):
     """More symbols than one request may name; a stock has no snapshot here, and an unknown contract is missing."""
     wanted = [*CALLS, *PUTS, *CALLS, STOCK, "ACME260320C09999000"]

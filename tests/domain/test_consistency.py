@@ -14,20 +14,24 @@ from domain.events import Action
 from domain.exits import ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
 from domain.gates import EntryRules, RuleBook
 from domain.instrument import Kind
+from domain.regime import Band, RegimeRules
 from tests.factories import LARGE, TINY, a_policy, some_limits, some_rules
 
 NAMED = {"day_trade"}
 
 
 def found(
-    rules: EntryRules | None = None, limits: Limits | None = None, policy: ExitPolicy | None = None
+    rules: EntryRules | None = None,
+    limits: Limits | None = None,
+    policy: ExitPolicy | None = None,
+    earnings: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     given = rules or some_rules()
     book = RuleBook(
         of_account={LARGE: given}, of_strategy={(LARGE, name): given for name in given.min_confidence if name in NAMED}
     )
     policies = {(LARGE, "day_trade", kind): policy or a_policy() for kind in Kind}
-    return contradictions(book, {LARGE: limits or some_limits()}, policies)
+    return contradictions(book, {LARGE: limits or some_limits()}, policies, earnings)
 
 
 def test_the_shipped_rules_do_not_contradict_each_other():
@@ -53,6 +57,12 @@ def near(days: int, below: Decimal | None = None) -> NearExpiry:
 def a_window(minutes: int, **over: Any) -> Window:
     values: dict[str, Any] = {"gain_below_pct": None, "failed_criteria": None}
     return Window(before_close=timedelta(minutes=minutes), **values | over)
+
+
+def bands(*names: str) -> RegimeRules:
+    levels = [Decimal(10 * n) for n in range(1, len(names))]
+    made = (Band(name=n, below=b, size_ratio=Decimal(1)) for n, b in zip(names, [*levels, None], strict=True))
+    return RegimeRules(symbol="VIXY", max_age=timedelta(seconds=900), bands=tuple(made))
 
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -92,9 +102,12 @@ WRONG: dict[str, dict[str, Any]] = {
     },
     "near_expiry closes whatever it gains with 2 days left": {"policy": a_policy(near_expiry=(near(2),))},
     "near_expiry closes what gains less than -26 %": {"policy": a_policy(near_expiry=(near(2, Decimal(-26)),))},
-    "theta_pct is set, but nobody supplies": {"policy": a_policy(theta_days=2, theta_pct=Decimal(5))},
-    "regime_at_least is set, but nobody supplies": {"policy": a_policy(regime_at_least=Regime.EXTREME)},
-    "earnings_within_sessions is set, but nobody supplies": {"policy": a_policy(earnings_within_sessions=1)},
+    "regime_at_least is set, but there is no [volatility]": {"policy": a_policy(regime_at_least=Regime.EXTREME)},
+    "but the bands wild of [volatility] are called like no regime": {
+        "policy": a_policy(regime_at_least=Regime.EXTREME),
+        "rules": some_rules(regime=bands("calm", "wild")),
+    },
+    "earnings_within_sessions is set, but [earnings] lists no ticker": {"policy": a_policy(earnings_within_sessions=1)},
     "max_positions is 0": {"limits": some_limits(max_positions=0)},
     "less than the cheapest contract": {
         "limits": some_limits(max_exposure_usd=Decimal("0.99"), max_daily_loss_usd=Decimal("0.50"))
@@ -256,13 +269,30 @@ def test_a_limit_that_never_trips_or_that_nothing_meets_is_named(
     assert () == found(**right)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"policy": a_policy(theta_days=2, theta_pct=Decimal(5))},
+        {"policy": a_policy(earnings_within_sessions=1), "earnings": ("MSFT",)},
+        {
+            "policy": a_policy(regime_at_least=Regime.HIGH),
+            "rules": some_rules(regime=bands("normal", "calm", "elevated", "high", "extreme")),
+        },
+    ],
+    ids=["theta", "earnings", "regime"],
+)
+def test_a_rule_that_hangs_on_what_somebody_supplies_is_no_contradiction(given: dict[str, Any]):
+    """The feed tells theta, a person the dates and the bands."""
+    assert () == found(**given)
+
+
 def test_a_strategy_without_a_policy_is_named():
     """What may be bought and nobody says how it is left."""
     book = RuleBook(of_account={LARGE: some_rules()}, of_strategy={(LARGE, "day_trade"): some_rules()})
     policies = {(LARGE, "day_trade", kind): a_policy() for kind in Kind if kind is not Kind.PUT}
 
     assert ("large, day_trade, PUT: may be bought, and no exit policy says how it is left",) == contradictions(
-        book, {LARGE: some_limits()}, policies
+        book, {LARGE: some_limits()}, policies, ()
     )
 
 
@@ -272,7 +302,7 @@ def test_a_finding_of_many_places_is_said_once():
         of_account={}, of_strategy={(a, "day_trade"): some_rules(min_days_to_expiry=0) for a in (LARGE, TINY)}
     )
     policies = {(a, "day_trade", kind): a_policy() for a in (LARGE, TINY) for kind in Kind}
-    [text] = contradictions(book, {a: some_limits() for a in (LARGE, TINY)}, policies)
+    [text] = contradictions(book, {a: some_limits() for a in (LARGE, TINY)}, policies, ())
 
     assert text.startswith("large, day_trade; tiny, day_trade: min_days_to_expiry 0 can never trip")
 

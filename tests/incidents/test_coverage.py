@@ -36,7 +36,7 @@ def test_R53_what_is_subscribed_is_what_is_watched_held_or_ordered(stage: Stage)
     One list: the watch list, what any account holds and what any account ordered; each comes with its order, stays
     with its position and leaves when that is closed. Feeds ask for it at every second of their clock.
     """
-    feeding = Feeding(stage.engine, stage.client, stage.desk, ("SPY", "QQQ"))
+    feeding = Feeding(stage.engine, stage.client, stage.desk, ("SPY", "QQQ"), lambda: None)
     watched = {"SPY", "QQQ"}
     assert watched == set(feeding.wanted())
 

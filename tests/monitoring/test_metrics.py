@@ -157,7 +157,7 @@ def test_a_path_is_one_of_a_few_endpoints(path: str, endpoint: str):
 
 def test_quotes_leave_their_time_beside_the_stream(house: House, redis_client: redis.Redis):
     """What the exporter ages is the quote's own time, written in the step that publishes it."""
-    feeding = Feeding(house.engine, redis_client, house.desk, ())
+    feeding = Feeding(house.engine, redis_client, house.desk, (), lambda: None)
     feeding.publish(Stream.TICKS, [ticked(house.exchanges[LARGE].quote(AAA), at=NOON)], "option", 1)
 
     assert {AAA.encode(): str(NOON.timestamp()).encode()} == redis_client.hgetall(QUOTED_KEY)

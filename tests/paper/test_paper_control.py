@@ -90,6 +90,8 @@ def test_a_clock_may_start_elsewhere(a_paper, tmp_path):
         ("/fills", {"delay_s": 1e12}),
         ("/quotes", {"symbol": "XYZ", "bid": 1, "ask": 2}),
         ("/quotes", {"symbol": CALL, "bid": 0, "ask": 2}),
+        ("/greeks", {"symbol": "XYZ", "theta": "-0.1"}),
+        ("/greeks", {"symbol": CALL, "theta": "much"}),
         ("/close", {"account": "nobody", "symbol": CALL, "qty": 1}),
         ("/close", {"account": "large", "symbol": CALL, "qty": "1.5"}),
         ("/close", {"account": "large", "symbol": CALL}),
