@@ -56,7 +56,7 @@ def test_what_is_no_date_or_no_ticker_is_named(tmp_path: Path, more: str, says: 
 def test_a_divergence_is_a_share_of_a_price(tmp_path: Path, pct: str):
     """Above nothing, at most all of it, and no bare decimal."""
     old, new = 'max_price_divergence_pct = "10"', f"max_price_divergence_pct = {pct}"
-    with pytest.raises(BadConfiguration, match="interlock.max_price_divergence_pct"):
+    with pytest.raises(BadConfiguration, match=r"interlock\.max_price_divergence_pct"):
         load(with_more(tmp_path, old=old, new=new), {})
 
 
