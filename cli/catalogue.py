@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from actors.second_look import BLIND_AFTER, EVERY
+from actors.watches import MAX_PRICE_AGE
 from cli.exit_plots import draw
 from cli.exit_scenes import SCENES
 from domain.candidates import FILTERS
-from domain.checks import Code
+from domain.checks import Code, seconds
 from domain.exits import RULES, Rule, reason_of
 from domain.gates import GATES, SWITCHABLE
 from domain.points import PARTS, WEIGHTS
+from domain.prices import SAME_MOMENT
 from domain.sells import SELL_GATES
 from monitoring.families import ACTOR_FAMILIES, EXPORTER_FAMILIES, Family
 
@@ -56,6 +59,8 @@ def exits_page() -> str:
         ),
         *_table(("what else closes", "", "reported as"), _OTHERS),
         "",
+        *_PRICES,
+        "",
         *_POLICIES,
         *(line for rule in RULES for line in _exit_rule(rule)),
     ]
@@ -66,6 +71,20 @@ _OTHERS: Final = (
     ("a SELL", "A recommendation to sell closes what it names, at most what is held.", "`signal`"),
     ("`gapless flatten`", "A person closes all that an account holds, at once.", "`manual`"),
     ("the brokerage", "Somebody else closed it: by hand, by a bracket leg, by assignment.", "`external`"),
+)
+
+
+_PRICES: Final = (
+    f"A price is the bid of what is held (of a short the ask): positive, not crossed, at most {seconds(MAX_PRICE_AGE)}"
+    f" old. There are two sources, the live feed and REST, which is asked every {seconds(EVERY)}; the newest market"
+    f" time counts. Where quotes of the same {seconds(SAME_MOMENT)} differ by more than `max_price_divergence_pct` and"
+    " by more than a spread, a rule closes only what it would close at both prices, no peak moves, nothing opens in the"
+    " account, and PriceDivergence rings until they agree ([why](adr/0017-two-sources-of-prices.md)).",
+    "",
+    "Without a price a position is blind. Rules of price hold, because unknown never closes; rules of time go on and"
+    f" close at the market. After {seconds(BLIND_AFTER)} REST is asked twice as often for it, after 5 min"
+    " StaleTicksForOpenPosition rings and is sent again every 15 min, after `interlock.max_price_age_s` nothing opens"
+    " in the account, and a person may `gapless flatten`.",
 )
 
 
