@@ -98,7 +98,8 @@ class ExitActor:
         with self._turn:
             now = self.desk.clock()
             self._load_if_due(now)
-            seen = sum(self._see(quote, source_of(fact.feed), now) for fact in batch for quote in fact.quotes)
+            told = ((source_of(fact.feed), fact.quotes) for fact in batch)
+            seen = sum(self._see(quote, source, now) for source, quotes in told for quote in quotes)
             self._flush()
             return seen
 

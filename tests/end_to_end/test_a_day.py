@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+from actors.second_look import EVERY_RECORDED
 from cli import acts
 from domain.account import TradingState
+from domain.prices import SECOND_FEED
+from streams.codec import decode
 from tests.end_to_end.conftest import a_line
 from tests.end_to_end.stack import Running, at
 from tests.factories import LARGE
@@ -28,6 +32,22 @@ def test_a_recommendation_becomes_a_position_that_is_closed(running: Running):
     document = running.report()
     assert (1, 0) == (document["recommendations"], document["dead_letters"])
     assert document["gap"]["fill_to_position_ms"]["max"] is not None
+
+
+def test_what_is_held_is_asked_for_by_rest(running: Running):
+    """While it is held and not before: a second word about the contract every few minutes, and no dispute with it."""
+    running.play()
+
+    entries: Any = running.stack.client.xrange("ticks.{0}")
+    facts = [decode(entry) for _, entry in entries]
+    said = [quote.at for fact in facts if fact.feed == SECOND_FEED for quote in fact.quotes if quote.symbol == CALL]
+    [(opened_at, closed_at)] = running.rows("SELECT opened_at, closed_at FROM positions")
+    rounds = (closed_at - opened_at) // EVERY_RECORDED
+
+    # The first price of what was ordered, and then a round at most every five minutes, where the clock steps.
+    assert 1 + 2 <= len(said) <= 1 + rounds + 1
+    assert max(said) <= closed_at
+    assert [] == running.rows("SELECT position_id FROM price_disputes")
 
 
 def test_the_same_day_gives_the_same_digest(small_day: Callable[..., Path], digest_of: Callable[..., str]):
