@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeGuard
 
 from domain.events import Quote
 
@@ -28,22 +28,21 @@ def source_of(feed: str) -> Source:
 
 def usable_bid(quote: Quote) -> Decimal | None:
     """Return the bid, None when it is no price: missing, not positive, or above the ask."""
-    return None if is_crossed(quote) else _positive(quote.bid)
+    bid, ask = quote.bid, quote.ask
+    return bid if _is_price(bid) and not (_is_price(ask) and bid > ask) else None
 
 
 def usable_ask(quote: Quote) -> Decimal | None:
-    """Return the ask, None when it is no price: missing, not positive, or below the bid."""
-    return None if is_crossed(quote) else _positive(quote.ask)
+    """Return the ask, None when it is no price: missing, not positive, or below the bid.
+
+    In a crossed quote one of the two is wrong, and nobody says which.
+    """
+    bid, ask = quote.bid, quote.ask
+    return ask if _is_price(ask) and not (_is_price(bid) and bid > ask) else None
 
 
-def is_crossed(quote: Quote) -> bool:
-    """Somebody bids more than somebody else asks: one of the two is wrong, and nobody says which."""
-    bid, ask = _positive(quote.bid), _positive(quote.ask)
-    return bid is not None and ask is not None and bid > ask
-
-
-def _positive(price: Decimal | None) -> Decimal | None:
-    return price if price is not None and price.is_finite() and price > 0 else None
+def _is_price(price: Decimal | None) -> TypeGuard[Decimal]:
+    return price is not None and price.is_finite() and price > 0
 
 
 def contradict(one: Decimal, other: Decimal, quotes: tuple[Quote, Quote], max_pct: Decimal) -> bool:
