@@ -370,7 +370,7 @@ def test_a_rule_whose_input_nobody_supplies_holds_and_fires_once_somebody_does(
     assert [] == closes(house)
 
     told = replace(outlook.NOTHING_KNOWN, **{name: Known(value, NOON, "test") for name, value in known.items()})
-    monkeypatch.setattr(outlook, "gather", lambda tx, rows, now: {row.position_id: told for row in rows})
+    monkeypatch.setattr(outlook, "gather", lambda tx, rows, *_: {row.position_id: told for row in rows})
     house.tick(AAA, "5.00")
 
     assert [(rule, 10, "accepted")] == closes(house)
