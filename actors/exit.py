@@ -35,13 +35,13 @@ from domain.events import (
     PositionClosed,
     PositionOpened,
     Quote,
-    QuotesTicked,
 )
 from domain.exits import Exit, Moment, Outlook, agreed_exit, first_exit
 from domain.ids import PositionId
 from domain.prices import Source, source_of
 from domain.session import Session, trading_day
 from streams.delivery import Failure
+from streams.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +93,12 @@ class ExitActor:
 
     # ------------------------------------------------------------ what comes in
 
-    def handle_ticks(self, batch: Iterable[QuotesTicked]) -> int:
+    def handle_ticks(self, batch: Iterable[Ticks]) -> int:
         """Evaluate every quote of a watched symbol; return how many there were."""
         with self._turn:
             now = self.desk.clock()
             self._load_if_due(now)
-            told = ((source_of(fact.feed), fact.quotes) for fact in batch)
+            told = ((source_of(frame.feed), frame.among(self._watches)) for frame in batch)
             seen = sum(self._see(quote, source, now) for source, quotes in told for quote in quotes)
             self._flush()
             return seen

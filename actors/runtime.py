@@ -24,11 +24,12 @@ from actors.failures import TRANSIENT, classify
 from actors.keeper import Keeper
 from db import heartbeats, leases, outbox
 from streams.broker import StreamsBroker
-from streams.codec import decode
+from streams.codec import decode, decode_ticks
 from streams.consumer import Entry, Subscription, Waiting
 from streams.hooks import DeadLetter, StreamHooks
 from streams.names import Stream
 from streams.publish import publish_many
+from streams.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,19 @@ class Delivered(NamedTuple):
 
 Handle = Callable[[Sequence[Delivered]], None]
 Timer = Callable[[datetime], None]
+
+
+class Ticked(NamedTuple):
+    """The quotes of one entry and the wall time at which it entered its stream, in ms since 1970."""
+
+    ticks: Ticks
+    wall_ms: int
+
+
+def ticked(entry: Entry) -> Ticked:
+    """Return the quotes in *entry*, or raise Undecodable."""
+    ms, _, _ = entry.id.partition("-")
+    return Ticked(decode_ticks(entry.fields), int(ms))
 
 
 def delivered(entry: Entry) -> Delivered:
@@ -116,9 +130,22 @@ class Runtime:
 
     # ------------------------------------------------------------ what is hosted
 
-    def read(self, stream: str, group: str, handle: Handle, *, count: int = 100, keeper: Keeper | None = None) -> None:
-        """Hand every batch of *stream* to *handle*, under the partition's lease, or under that of *keeper*."""
-        self._add(stream, group, keeper or self.keep(f"{group}:{stream}"), f"{group}-0", handle, count)
+    def read(
+        self,
+        stream: str,
+        group: str,
+        handle: Callable[[Sequence[Any]], None],
+        *,
+        count: int = 100,
+        keeper: Keeper | None = None,
+        opened: Callable[[Entry], Any] = delivered,
+    ) -> None:
+        """Hand every batch of *stream* to *handle*, under the partition's lease, or under that of *keeper*.
+
+        *opened* makes of an entry what the handler gets.
+        """
+        keeper = keeper or self.keep(f"{group}:{stream}")
+        self._add(stream, group, keeper, f"{group}-0", handle, count, opened=opened)
 
     def read_slot(
         self, stream: str, group: str, handle: Handle, *, count: int = 100, waiting: WaitingRoom | None = None
@@ -214,11 +241,12 @@ class Runtime:
         group: str,
         keeper: Keeper,
         consumer: str | Callable[[], str],
-        handle: Handle,
+        handle: Callable[[Sequence[Any]], None],
         count: int,
         *,
         waiting: Waiting | None = None,
         of_waiting: Waiting | None = None,
+        opened: Callable[[Entry], Any] = delivered,
     ) -> Any:
         """Subscribe, and return the dramatiq actor behind the subscription."""
         self._actors.add(group)
@@ -239,7 +267,7 @@ class Runtime:
             self.clock.refresh()
             token = held_lease.set(keeper.lease)
             try:
-                handle([delivered(entry) for entry in batch])
+                handle([opened(entry) for entry in batch])
             finally:
                 held_lease.reset(token)
             self.publish()

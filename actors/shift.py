@@ -21,7 +21,8 @@ from actors.exit import ExitActor
 from actors.keeper import Keeper
 from db import evaluations, leases, vital_signs
 from db.leases import Lease, LeaseLost
-from domain.events import Fact, QuotesTicked
+from domain.events import Fact
+from streams.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Shift:
 
     # ------------------------------------------------------------ on duty
 
-    def handle_ticks(self, batch: Sequence[QuotesTicked]) -> int:
+    def handle_ticks(self, batch: Sequence[Ticks]) -> int:
         self._take_notice(held_lease.get())
         return self.exit.handle_ticks(batch)
 

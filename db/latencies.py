@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import ROUND_UP, Decimal, localcontext
 from typing import Any, Final
@@ -23,7 +23,15 @@ def bucket(ms: float) -> Decimal:
 
 
 def add(tx: Connection, name: str, measured_ms: Iterable[float]) -> None:
-    for le_ms, count in sorted(Counter(map(bucket, measured_ms)).items()):
+    add_counts(tx, name, Counter(measured_ms))
+
+
+def add_counts(tx: Connection, name: str, counts: Mapping[float, int] | Mapping[int, int]) -> None:
+    """Add how often each time in ms was measured."""
+    buckets: Counter[Decimal] = Counter()
+    for ms, count in counts.items():
+        buckets[bucket(ms)] += count
+    for le_ms, count in sorted(buckets.items()):
         tx.execute(
             text(
                 "INSERT INTO latencies (name, le_ms, count) VALUES (:name, :le_ms, :count)"

@@ -8,7 +8,7 @@ deduplication key, ``at`` the aware UTC moment at which it happened (not when it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -272,6 +272,10 @@ class QuotesTicked(Fact):
 
     feed: str
     quotes: tuple[Quote, ...]
+
+    def among(self, symbols: Container[str]) -> Iterator[Quote]:
+        """Return the quotes of *symbols*, in order."""
+        return (quote for quote in self.quotes if quote.symbol in symbols)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Ticks as the feeds write them, made ahead and sent as bytes: the producer shares the machine, so it must cost little."""
+"""Ticks as the feeds write them, made ahead and sent as bytes: the producer shares the machine, it must cost little."""
 
 from __future__ import annotations
 
