@@ -36,7 +36,8 @@ from domain.events import (
     PositionOpened,
     Quote,
 )
-from domain.exits import Exit, Moment, Outlook, agreed_exit, first_exit
+from domain.exits import RULES, Exit, Moment, Outlook, agreed_exit, first_exit
+from domain.exits.quiet import quiet
 from domain.ids import PositionId
 from domain.prices import Source, source_of
 from domain.session import Session, trading_day
@@ -232,6 +233,8 @@ class ExitActor:
         if watch.price is None or watch.dispute is not None:
             return
         pos = watch.position
+        if pos.excursion.includes(watch.price):
+            return
         excursion = pos.excursion.marked(watch.price, pos.is_long)
         if excursion != pos.excursion:
             watch.position, watch.dirty = replace(pos, excursion=excursion), True
@@ -255,6 +258,9 @@ class ExitActor:
 
     def _evaluate(self, watch: Watch) -> None:
         now = self.desk.clock()
+        if watch.is_quiet(now):
+            return
+        watch.quiet = None
         today = trading_day(now)
         session = self._session(today)
         if watch.closing is Closing.ALL or self._market_is_closed(session, now):
@@ -274,6 +280,7 @@ class ExitActor:
         else:
             return
         if found is None:
+            watch.quiet = quiet(watch.position, moment, RULES)
             return
         if found.part is None:
             self._leaving.all(watch, found, now)

@@ -14,6 +14,7 @@ from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.events import Quote
 from domain.exits import Watched
+from domain.exits.quiet import Quiet
 from domain.instrument import Option, parse_symbol
 from domain.prices import SAME_MOMENT, SILENT_AFTER, Source, contradict
 from domain.session import Session, last_session_until
@@ -41,7 +42,7 @@ class Watch:
     *live* and *second* are the last quotes of the two sources; while they contradict each other there is a *dispute*,
     and *dispute_moved* until the rows say the same. *triggered* is the rule whose close is pursued until nothing is
     left; no close is tried again before *retry_at*. *is_beyond_us*: its last evaluation failed, so it does not count
-    as looked at.
+    as looked at. *quiet*: where no rule fires and no peak moves, None: not known.
     """
 
     position: Watched
@@ -56,6 +57,7 @@ class Watch:
     dispute_moved: bool = False
     dirty: bool = False
     is_beyond_us: bool = False
+    quiet: Quiet | None = None
 
     def seen(self, quote: Quote, source: Source, now: datetime, max_divergence_pct: Decimal) -> bool:
         """Take in what *source* says; return whether that is the newest word about the price.
@@ -148,6 +150,10 @@ class Watch:
             ask_size=0,
             at=dispute.second_at,
         )
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Would an evaluation find nothing? A price that has grown old meanwhile closes no more than a fresh one."""
+        return self.quiet is not None and self.dispute is None and self.quiet.covers(self.price, now)
 
     def may_try(self, now: datetime) -> bool:
         """Has the pause after a close in vain passed?"""

@@ -150,6 +150,11 @@ class Excursion:
     peak: Decimal | None
     trough: Decimal | None
 
+    def includes(self, price: Decimal) -> bool:
+        """Would *price* move nothing?"""
+        peak, trough = self.peak, self.trough
+        return peak is not None and trough is not None and (trough <= price <= peak or peak <= price <= trough)
+
     def marked(self, price: Decimal, is_long: bool) -> Excursion:
         """Return the excursion after *price*; it may only widen."""
         better = max if is_long else min
