@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 RELOAD_EVERY: Final = timedelta(seconds=5)
 #: The facts after which rows say something else than memory.
 CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded, ExitPolicyApplied)
+#: How often peaks and troughs are written while ticks move them; a close writes those that it was decided by itself.
+FLUSH_EVERY: Final = timedelta(seconds=1)
 #: How often it says in rows which positions it looked at.
 SAY_EVERY: Final = timedelta(seconds=1)
 #: How far ahead the calendar must reach to know an option's last session.
@@ -82,6 +84,7 @@ class ExitActor:
     _calendar: tuple[Session, ...] = field(default=(), init=False)
     _loaded_at: datetime | None = field(default=None, init=False)
     _sources: Sources = field(init=False)
+    _flushed_at: datetime | None = field(default=None, init=False)
     _said_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -101,7 +104,7 @@ class ExitActor:
             self._load_if_due(now)
             told = ((source_of(frame.feed), frame.among(self._watches)) for frame in batch)
             seen = sum(self._see(quote, source, now) for source, quotes in told for quote in quotes)
-            self._flush()
+            self._flush_if_due(now)
             return seen
 
     def handle_decisions(self, batch: Sequence[Fact]) -> None:
@@ -117,9 +120,11 @@ class ExitActor:
         with self._turn:
             self._load_if_due(now)
             self._evaluate_all()
-            self._flush()
-            self._write_marks()
-            self._say_who_looked()
+            self._flush(now)
+            looked_at = [watch.position.position_id for watch in self._all() if not watch.is_beyond_us]
+        # Ticks need not wait for what only others read.
+        self._write_marks()
+        self._say_who_looked(looked_at)
 
     def forget(self) -> None:
         """Begin anew from the rows: somebody else may have evaluated meanwhile."""
@@ -135,9 +140,10 @@ class ExitActor:
 
     def _load(self, now: datetime) -> None:
         """Read every open position and the calendar; what memory saw beyond the rows is written first."""
-        self._flush()
+        self._flush(now)
         today = trading_day(now)
         before = {watch.position.position_id: watch for watch in self._all()}
+        calendar, outlooks = self._calendar, self._outlooks
         self._sources = self.sources()
         with self.desk.engine.connect() as tx:
             self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
@@ -152,6 +158,8 @@ class ExitActor:
                 continue
             if (known := before.get(row.position_id)) is not None:
                 watch.remember(known)
+                if calendar == self._calendar and outlooks.get(row.position_id) == self._outlooks.get(row.position_id):
+                    watch.stay_quiet(known)
             elif (dispute := disputed.get(row.position_id)) is not None:
                 watch.resume(dispute)
             watches[row.symbol].append(watch)
@@ -167,16 +175,22 @@ class ExitActor:
     def _all(self) -> Iterable[Watch]:
         return (watch for watches in self._watches.values() for watch in watches)
 
-    def _flush(self) -> None:
+    def _flush_if_due(self, now: datetime) -> None:
+        """Peaks may wait for a second, a dispute may not."""
+        is_due = self._flushed_at is None or now - self._flushed_at >= FLUSH_EVERY
+        if is_due or any(watch.dispute_moved for watch in self._all()):
+            self._flush(now)
+
+    def _flush(self, now: datetime) -> None:
         """Write the peaks and troughs that moved, and what sources dispute, in one transaction."""
+        self._flushed_at = now
         moved = [watch for watch in self._all() if watch.dirty]
         disputed = [watch for watch in self._all() if watch.dispute_moved]
         if not moved and not disputed:
             return
+        seen = [(w.position.position_id, w.position.excursion, w.position.is_long) for w in moved]
         with self.desk.begin() as tx:
-            for watch in moved:
-                pos = watch.position
-                exit_plans.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
+            exit_plans.widen_excursions(tx, seen)
             for watch in disputed:
                 self._write_dispute(tx, watch)
         for watch in moved:
@@ -196,18 +210,23 @@ class ExitActor:
 
     def _write_marks(self) -> None:
         """Let others see the prices that the rules saw."""
-        if self._marks.is_empty:
+        with self._turn:
+            marks = self._marks.taken()
+        if marks.is_empty:
             return
-        with self.desk.begin() as tx:
-            self._marks.write(tx)
-        self._marks.clear()
+        try:
+            with self.desk.begin() as tx:
+                marks.write(tx)
+        except BaseException:
+            with self._turn:
+                self._marks.take_back(marks)
+            raise
 
-    def _say_who_looked(self) -> None:
+    def _say_who_looked(self, looked_at: Sequence[PositionId]) -> None:
         """Once a second of the wall is enough: a recorded day runs its timers more often."""
         wall = self.desk.wall()
         if self._said_at is not None and wall - self._said_at < SAY_EVERY:
             return
-        looked_at = [watch.position.position_id for watch in self._all() if not watch.is_beyond_us]
         with self.desk.begin() as tx:
             evaluations.note(tx, looked_at, self.instance, self.within)
         self._said_at = wall

@@ -33,6 +33,7 @@ class Leaving:
         with self.desk.begin() as tx:
             row = positions.lock(tx, watch.position.position_id)
             if row is not None and row.qty != 0:
+                self._keep_excursion(tx, watch)
                 order = self._write(tx, row, found, abs(row.qty), now)
         self._count(order, found)
         watch.triggered = found.rule
@@ -44,6 +45,7 @@ class Leaving:
             row = positions.lock(tx, watch.position.position_id)
             if row is None or row.qty == 0:
                 return
+            self._keep_excursion(tx, watch)
             fresh = watched(row, calendar)
             found = ladder(replace(fresh, excursion=watch.position.excursion), moment)
             order = None
@@ -53,6 +55,12 @@ class Leaving:
         if found is not None:
             self._count(order, found)
         watch.closing = Closing.A_PART
+
+    def _keep_excursion(self, tx: Connection, watch: Watch) -> None:
+        """The row says what the decision used, also what no flush has written yet."""
+        if watch.dirty:
+            pos = watch.position
+            exit_plans.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
 
     def _write(self, tx: Connection, row: PositionRow, found: Exit, qty: int, now: datetime) -> Order | None:
         order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id))

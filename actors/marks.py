@@ -55,8 +55,21 @@ class Marks:
         marks.keep(tx, list(seen.values()))
         marks.keep_open(tx, self._open)
 
+    def taken(self) -> Marks:
+        """Return what was seen, for the caller to write, and begin anew."""
+        taken = Marks()
+        taken._last, taken._bids, taken._asks, taken._open = self._last, self._bids, self._asks, self._open
+        self._last, self._bids, self._asks, self._open = {}, {}, {}, []
+        return taken
+
+    def take_back(self, marks: Marks) -> None:
+        """Keep what could not be written; what was seen since is newer."""
+        self._last, self._bids = marks._last | self._last, marks._bids | self._bids
+        self._asks = marks._asks | self._asks
+        self._open = marks._open + self._open
+
     def clear(self) -> None:
-        """What was seen is written."""
+        """Forget what was seen."""
         for known in (self._last, self._bids, self._asks):
             known.clear()
         self._open.clear()

@@ -155,6 +155,12 @@ class Watch:
         """Would an evaluation find nothing? A price that has grown old meanwhile closes no more than a fresh one."""
         return self.quiet is not None and self.dispute is None and self.quiet.covers(self.price, now)
 
+    def stay_quiet(self, before: Watch) -> None:
+        """Go on looking away if the row says what memory said: *before* is the watch that this one replaces."""
+        is_free = self.closing is Closing.NOTHING and self.triggered is None
+        if is_free and self.position == before.position:
+            self.quiet = before.quiet
+
     def may_try(self, now: datetime) -> bool:
         """Has the pause after a close in vain passed?"""
         return self.retry_at is None or now >= self.retry_at

@@ -5,6 +5,7 @@ A plan is written before its position; none of this state ever loosens, the data
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -28,13 +29,26 @@ def plan(tx: Connection, position_id: PositionId, policy: ExitPolicy) -> None:
 
 def widen_excursion(tx: Connection, position_id: PositionId, seen: Excursion, is_long: bool) -> None:
     """Move peak and trough outwards; they never move back, whoever writes last."""
-    best, worst = ("greatest", "least") if is_long else ("least", "greatest")
+    widen_excursions(tx, [(position_id, seen, is_long)])
+
+
+def widen_excursions(tx: Connection, seen: Sequence[tuple[PositionId, Excursion, bool]]) -> None:
+    """Do so for many positions in one statement: what was *seen* of each, and whether it is long."""
     tx.execute(
         text(
-            f"UPDATE exit_plans SET peak = {best}(peak, :peak), trough = {worst}(trough, :trough)"
-            " WHERE position_id = :id"
+            "UPDATE exit_plans e SET"
+            " peak = CASE WHEN s.is_long THEN greatest(e.peak, s.peak) ELSE least(e.peak, s.peak) END,"
+            " trough = CASE WHEN s.is_long THEN least(e.trough, s.trough) ELSE greatest(e.trough, s.trough) END"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:peaks AS numeric[]), CAST(:troughs AS numeric[]),"
+            " CAST(:longs AS boolean[])) AS s (position_id, peak, trough, is_long)"
+            " WHERE e.position_id = s.position_id"
         ),
-        {"id": position_id, "peak": seen.peak, "trough": seen.trough},
+        {
+            "ids": [position_id for position_id, _, _ in seen],
+            "peaks": [excursion.peak for _, excursion, _ in seen],
+            "troughs": [excursion.trough for _, excursion, _ in seen],
+            "longs": [is_long for _, _, is_long in seen],
+        },
     )
 
 

@@ -52,9 +52,10 @@ def quiet(pos: Watched, at: Moment, rules: tuple[Rule, ...]) -> Quiet | None:
     margin = pos.entry_price * _MARGIN
     low = max([min(peak, trough), *(level + margin for level in _floors(pos, last))])
     high = min([max(peak, trough), *(level - margin for level in _ceilings(pos, last))])
-    if low > high or any(rule(pos, replace(last, price=price)) for price in (low, high) for rule in rules):
+    if low > high:
         return None
-    return Quiet(low, high, until)
+    corners = (replace(last, price=low), replace(last, price=high))
+    return None if any(rule(pos, corner) for corner in corners for rule in rules) else Quiet(low, high, until)
 
 
 # ---------------------------------------------------------------- time

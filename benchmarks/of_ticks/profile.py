@@ -1,0 +1,101 @@
+"""Where the exit spends its time while it drains a backlog: its threads are looked at two hundred times a second.
+
+Samples say where time passes, waiting included: for the servers, for the disk, and for the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from benchmarks.of_ticks.load import Producer, Walks
+from benchmarks.of_ticks.market import Market
+from cli.wiring import Wiring, address
+from streams.names import Stream, partitioned
+from streams.progress import is_caught_up
+
+EVERY_S: Final = 0.005
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass
+class Sampler:
+    """*own*: how often a line of code was the innermost; *within*: how often a function was anywhere on the stack."""
+
+    of: Callable[[], set[int]]
+    own: Counter[str] = field(default_factory=Counter)
+    within: Counter[str] = field(default_factory=Counter)
+    samples: int = 0
+
+    def look(self) -> None:
+        threads = self.of()
+        self.samples += 1
+        for thread, frame in sys._current_frames().items():
+            if thread in threads:
+                self._count(frame)
+
+    def _count(self, frame: FrameType | None) -> None:
+        names = []
+        while frame is not None:
+            names.append(_name(frame))
+            frame = frame.f_back
+        self.own[names[0]] += 1
+        self.within.update(set(names))
+
+
+def profile(market: Market, ticks: int) -> str:
+    """Drain a backlog in this process and return what the samples say."""
+    stack, stream = market.stack, partitioned(Stream.TICKS, 0)
+    producer = Producer(address(stack.settings, "redis_url").removeprefix("unix://").partition("?")[0])
+    wiring = Wiring.of(stack.settings, stack.engine, stack.client)
+    wiring.host("exit")
+    wiring.runtime.start()
+    walks = Walks(market.contracts, seed=5)
+    backlog = walks.ticks(stream, ticks, 1)
+    producer.pour(walks.ticks(stream, 20_000, 1))
+    _until_caught_up(market, stream)
+    sampler = Sampler(_working_threads)
+    used, started = time.process_time(), time.perf_counter()
+    pouring = threading.Thread(target=producer.pour, args=(backlog,))
+    pouring.start()
+    while not is_caught_up(stack.client, {stream: ["exit"]}) or pouring.is_alive():
+        for _ in range(10):
+            sampler.look()
+            time.sleep(EVERY_S)
+    seconds, cpu_s = time.perf_counter() - started, time.process_time() - used
+    wiring.runtime.stop()
+    lines = [
+        f"{ticks / seconds:.0f} ticks/s, {cpu_s / ticks * 1e6:.1f} us of processor a tick (producer and sampler too)"
+    ]
+    for title, counts in (("innermost", sampler.own), ("on the stack", sampler.within)):
+        lines += ["", title, *(f"{n / sampler.samples:6.1%}  {name}" for name, n in counts.most_common(40))]
+    return "\n".join(lines)
+
+
+def _until_caught_up(market: Market, stream: str) -> None:
+    while not is_caught_up(market.stack.client, {stream: ["exit"]}):
+        time.sleep(0.01)
+
+
+def _working_threads() -> set[int]:
+    """Those of dramatiq that read and handle; timers and heartbeats are not the ticks'."""
+    here = (threading.get_ident(), threading.main_thread().ident)
+    named = ("ConsumerThread", "WorkerThread")
+    return {t.ident or 0 for t in threading.enumerate() if type(t).__name__.strip("_") in named and t.ident not in here}
+
+
+def _name(frame: FrameType) -> str:
+    file = Path(frame.f_code.co_filename)
+    short = (
+        file.relative_to(_ROOT)
+        if file.is_relative_to(_ROOT) and ".venv" not in file.parts
+        else "/".join(file.parts[-2:])
+    )
+    return f"{short}:{frame.f_code.co_name}"
