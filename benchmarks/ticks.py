@@ -27,6 +27,7 @@ from typing import Any, Final
 from benchmarks.of_ticks.load import require_like_encode
 from benchmarks.of_ticks.market import a_market
 from benchmarks.of_ticks.measures import Bench, Size
+from benchmarks.of_ticks.profile import profile
 
 FULL: Final = Size(backlog=100_000, rounds=3, seconds=10.0, touches=50, burst=50_000, one_by_one=50)
 SHORT: Final = Size(backlog=30_000, rounds=1, seconds=3.0, touches=20, burst=50_000, one_by_one=20)
@@ -40,12 +41,18 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=50_000, help="ticks a second that are to be sustained")
     parser.add_argument("--contracts", type=int, default=1000)
     parser.add_argument("--only", nargs="*", choices=Bench.PARTS, default=Bench.PARTS, help="some of the parts")
+    parser.add_argument(
+        "--profile", action="store_true", help="instead, say where time goes while a backlog is drained"
+    )
     given = parser.parse_args()
     require_like_encode()
     size = SHORT if given.short else FULL
     # Whatever is closed on the way, 200 are held to the end.
     held = HELD + 2 * size.touches + size.one_by_one
     with a_market(given.contracts, held) as market:
+        if given.profile:
+            print(profile(market, size.backlog))
+            return
         found = Bench(market, size, given.rate).measure(given.only)
     print(json.dumps(found, indent=2) if given.json else table(found))
 

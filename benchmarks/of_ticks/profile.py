@@ -1,10 +1,13 @@
 """Where the exit spends its time while it drains a backlog: its threads are looked at two hundred times a second.
 
-Samples say where time passes, waiting included: for the servers, for the disk, and for the interpreter's lock.
+Samples say where time passes, waiting included: for the servers, for the disk, and for the interpreter's lock. One
+thread reads while the other one handles nothing, and the other way round: together they are about 100 %, and what is
+more is one of them waiting for the other (``threading.py:wait``).
 """
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 import time
@@ -22,6 +25,8 @@ from streams.names import Stream, partitioned
 from streams.progress import is_caught_up
 
 EVERY_S: Final = 0.005
+#: A worker that waits for a batch.
+_IDLE: Final = f"{Path(queue.__file__).parent.name}/queue.py:get"
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -46,6 +51,8 @@ class Sampler:
         while frame is not None:
             names.append(_name(frame))
             frame = frame.f_back
+        if _IDLE in names:
+            return
         self.own[names[0]] += 1
         self.within.update(set(names))
 
@@ -85,10 +92,13 @@ def _until_caught_up(market: Market, stream: str) -> None:
 
 
 def _working_threads() -> set[int]:
-    """Those of dramatiq that read and handle; timers and heartbeats are not the ticks'."""
-    here = (threading.get_ident(), threading.main_thread().ident)
-    named = ("ConsumerThread", "WorkerThread")
-    return {t.ident or 0 for t in threading.enumerate() if type(t).__name__.strip("_") in named and t.ident not in here}
+    """Those of dramatiq that read and handle ticks; timers and heartbeats are not the ticks'."""
+    kinds = {thread: type(thread).__name__.strip("_") for thread in threading.enumerate()}
+    return {
+        thread.ident or 0
+        for thread, kind in kinds.items()
+        if kind == "WorkerThread" or (kind == "ConsumerThread" and "ticks" in getattr(thread, "queue_name", ""))
+    }
 
 
 def _name(frame: FrameType) -> str:
