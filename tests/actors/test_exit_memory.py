@@ -35,13 +35,14 @@ class Pouring:
             self.position = hold(tx, 5, PUT, opened_at=SESSION.open, entry_price=ENTRY)
 
     def pour(self, *bids: str | Decimal, batch: int = 1000) -> None:
-        """Hand over one tick for each bid, *batch* at a time, all within the time that they take."""
-        frames = []
-        for bid in bids:
-            self.now += INSTANT
-            frames.append(ticked(a_quote(bid=str(bid), ask=str(Decimal(bid) + 1), at=self.now), at=self.now))
-        for n in range(0, len(frames), batch):
-            self.exit.handle_ticks(frames[n : n + batch])
+        """Hand over one tick for each bid, a millisecond after the one before, *batch* at a time."""
+        for n in range(0, len(bids), batch):
+            frames = []
+            for bid in bids[n : n + batch]:
+                self.now += INSTANT
+                quote = a_quote(bid=str(bid), ask=str(Decimal(bid) + 1), at=self.now)
+                frames.append(ticked(quote, at=self.now))
+            self.exit.handle_ticks(frames)
 
     def one(self, statement: str) -> Any:
         with self.engine.connect() as tx:
@@ -93,6 +94,26 @@ def test_what_moved_is_written_while_ticks_pour(pouring: Pouring):
     pouring.now += timedelta(seconds=1)
     pouring.pour("7.50")
     assert Decimal("8.00") == pouring.peak()
+
+
+@pytest.mark.parametrize("killed_after", [1, 7, 50, 99, 120, 249])
+def test_a_crash_forgets_at_most_the_last_second_of_a_peak(pouring: Pouring, killed_after: int):
+    """
+    The price rises with every tick, ten ticks a batch. The process dies after any batch, and all that it handled is
+    acknowledged: its successor knows at least the peak of a second before.
+    """
+    pouring.pour("7.00")
+    rising = [ENTRY + Decimal(n) / 1000 for n in range(1, killed_after * 10 + 1)]
+    pouring.pour(*rising, batch=10)
+
+    before_ms = len(rising) - 1000
+    pouring.exit = ExitActor(pouring.exit.desk)
+    pouring.pour("7.00")
+
+    [watch] = pouring.exit._all()
+    known = watch.position.excursion.peak
+    assert known is not None
+    assert known >= (rising[before_ms] if before_ms > 0 else ENTRY)
 
 
 def test_a_close_writes_the_peak_that_it_was_decided_by(pouring: Pouring):
