@@ -183,7 +183,6 @@ class ExitActor:
 
     def _flush(self, now: datetime) -> None:
         """Write the peaks and troughs that moved, and what sources dispute, in one transaction."""
-        self._flushed_at = now
         moved = [watch for watch in self._all() if watch.dirty]
         disputed = [watch for watch in self._all() if watch.dispute_moved]
         if not moved and not disputed:
@@ -193,6 +192,7 @@ class ExitActor:
             exit_plans.widen_excursions(tx, seen)
             for watch in disputed:
                 self._write_dispute(tx, watch)
+        self._flushed_at = now
         for watch in moved:
             watch.dirty = False
         for watch in disputed:

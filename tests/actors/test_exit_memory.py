@@ -77,6 +77,15 @@ def counted(engine: Engine, begins: str) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", look)
 
 
+def test_a_peak_that_moves_seldom_is_written_at_once(pouring: Pouring):
+    """Only what follows within a second of a write waits: a timer that had nothing to write holds up nothing."""
+    pouring.pour("7.00")
+    pouring.now += timedelta(seconds=1)
+    pouring.exit.handle_timer(pouring.now)
+    pouring.pour("8.00")
+    assert Decimal("8.00") == pouring.peak()
+
+
 def test_a_peak_that_moves_with_every_tick_is_written_once_a_second(pouring: Pouring):
     """Fifty batches within a second are one statement; the timer writes what is left."""
     pouring.pour("7.00")
