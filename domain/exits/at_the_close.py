@@ -10,8 +10,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from domain.exits.policy import Regime, Window
-from domain.exits.watched import Exit, Moment, Watched, close_all, days_to_expiry
+from domain.exits.policy import ExitPolicy, Regime, Window
+from domain.exits.watched import Exit, Moment, Outlook, Watched, close_all, days_to_expiry
 from domain.known import Unknown
 
 #: A nervous market asks for more before a night: gain and days are multiplied by this, dollars divided.
@@ -78,20 +78,26 @@ def failed_overnight_criteria(pos: Watched, at: Moment) -> tuple[str, ...]:
 
     Source: incident L33, where a larger risk lowered the gain that a night asked for.
     """
-    policy, days = pos.policy, days_to_expiry(pos, at)
-    regime = at.outlook.regime
-    factor = Decimal(1) if isinstance(regime, Unknown) else OVERNIGHT_FACTOR[regime.value]
+    policy, days, factor = pos.policy, days_to_expiry(pos, at), _factor(at.outlook)
     failed = []
     if policy.overnight_min_days is not None and days is not None and days < policy.overnight_min_days * factor:
         failed.append(f"{days} days to expiration < {policy.overnight_min_days * factor}")
-    if policy.overnight_min_gain_pct is not None and at.price is not None:
-        gain, least = pos.gain_pct(at.price), _raised(policy.overnight_min_gain_pct, factor)
+    least = overnight_gain_pct(policy, at.outlook)
+    if least is not None and at.price is not None:
+        gain = pos.gain_pct(at.price)
         failed += [f"gain {gain:.2f} % < {least} %"] if gain < least else []
     if policy.overnight_max_usd is not None and pos.cost_usd > policy.overnight_max_usd / factor:
         failed.append(f"{pos.cost_usd:.2f} USD > {policy.overnight_max_usd / factor:.2f}")
     return tuple(failed)
 
 
-def _raised(gain_pct: Decimal, factor: Decimal) -> Decimal:
-    """Return what is asked for in a nervous market: more of a gain, or less of a loss."""
-    return gain_pct * factor if gain_pct > 0 else gain_pct / factor
+def overnight_gain_pct(policy: ExitPolicy, outlook: Outlook) -> Decimal | None:
+    """Return the gain that a night asks for: in a nervous market more of a gain, or less of a loss."""
+    asked, factor = policy.overnight_min_gain_pct, _factor(outlook)
+    if asked is None:
+        return None
+    return asked * factor if asked > 0 else asked / factor
+
+
+def _factor(outlook: Outlook) -> Decimal:
+    return Decimal(1) if isinstance(outlook.regime, Unknown) else OVERNIGHT_FACTOR[outlook.regime.value]
