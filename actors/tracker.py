@@ -34,7 +34,7 @@ from domain.events import (
     Side,
 )
 from domain.exits import ExitPolicy, ExitReason, reason_of
-from domain.ids import AccountName, external_order_id, fact_id, fill_id, position_id
+from domain.ids import AccountName, external_order_id, fact_id, fill_id, is_flattening, position_id
 from domain.instrument import Kind
 from domain.orders import Order, OrderStatus
 from domain.positions import Fill, Holding, fold
@@ -179,7 +179,7 @@ class Tracker:
             qty=fact.cum_qty,
             type=OrderType.MARKET,
             limit_price=None,
-            reason=ExitReason.EXTERNAL,
+            reason=ExitReason.MANUAL if is_flattening(fact.account, fact.client_order_id) else ExitReason.EXTERNAL,
             approved_at=fact.at,
         )
         orders.insert(tx, order, strategy, external=True)

@@ -13,6 +13,7 @@ import typer
 
 from actors.reconciler import Reconciler
 from cli import acts, letters, render
+from cli.flattening import flatten
 from cli.options import JsonOption, ReasonOption, known_account, session_of
 from cli.session import Session
 from cli.wiring import Wiring
@@ -86,26 +87,6 @@ def _meant(session: Session, account: str | None, everything: bool) -> list[Acco
         return [known_account(session, account)]
     with session.engine.connect() as tx:
         return sorted(accounts.names(tx))
-
-
-# ---------------------------------------------------------------- flatten
-
-
-def flatten(
-    ctx: typer.Context,
-    account: Annotated[str, typer.Argument(help="The account.")],
-    confirm: Annotated[str | None, typer.Option(help="The account's name again, instead of typing it.")] = None,
-    reason: ReasonOption = "flatten",
-    as_json: JsonOption = False,
-) -> None:
-    """Close every position of an account at the market and let nothing open again."""
-    session = session_of(ctx, as_json)
-    name = known_account(session, account)
-    typed = confirm if confirm is not None else typer.prompt(f"Type {name} to close all it holds", err=True)
-    if typed != name:
-        raise typer.BadParameter(f"confirm: {name!r} is expected, was {typed!r}; nothing was done")
-    document = acts.flatten(session.desk, name, reason, session.person, session.settings.policy_of)
-    session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.flattened)
 
 
 # ---------------------------------------------------------------- reconcile and record

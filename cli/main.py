@@ -19,12 +19,15 @@ from sqlalchemy.exc import OperationalError
 
 from cli import inspect, ledger, levers, limits, policies
 from cli.children import ChildDied, Interrupted, interruptible
+from cli.least import least
 from cli.options import ReasonOption, session_of
 from cli.session import Session
-from cli.settings import BadConfiguration, config_file, load
+from cli.settings import BadConfiguration, Settings, config_file, load
 from db.schema import WrongSchema
 
 OK, NO, WRONG_USAGE, UNREACHABLE = 0, 1, 2, 3
+#: The command that works with keys and an endpoint alone.
+WAY_OUT = "flatten"
 
 app = typer.Typer(
     name="gapless",
@@ -53,13 +56,25 @@ def gapless(
 ) -> None:
     """Take trading recommendations to closed positions through Alpaca."""
     file = config_file(config)
-    loaded = load(file)
+    loaded, trouble = _loaded(file, ctx.invoked_subcommand)
     settings = ledger.beside_a_run(loaded, ledger_folder or ledger.current(loaded))
-    session = Session(settings=settings, config=file, json=as_json, ledger_folder=ledger_folder)
+    session = Session(
+        settings=settings, config=file, json=as_json, ledger_folder=ledger_folder, settings_trouble=trouble
+    )
     ctx.obj = session
     ctx.call_on_close(session.close)
     if ctx.invoked_subcommand is None:
         run(ctx)
+
+
+def _loaded(file: Path, command: str | None) -> tuple[Settings, str | None]:
+    """Return the settings; a way out that nobody can take because of a wrong line is none, so it needs less."""
+    try:
+        return load(file), None
+    except BadConfiguration as e:
+        if command != WAY_OUT:
+            raise
+        return least(file), str(e)
 
 
 @app.command()

@@ -42,12 +42,16 @@ class Unreachable(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """One command's surroundings. Servers are opened at the first use and closed with ``close``."""
+    """One command's surroundings. Servers are opened at the first use and closed with ``close``.
+
+    *settings_trouble*: why the configuration could not be read; the settings then hold keys and endpoint alone.
+    """
 
     settings: Settings
     config: Path
     json: bool
     ledger_folder: Path | None
+    settings_trouble: str | None = None
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
     _addresses: tuple[str, str] | None = field(default=None, init=False)
     _engine: Engine | None = field(default=None, init=False)

@@ -40,6 +40,7 @@ from actors.shift import Shift
 from actors.tracker import Tracker
 from cli import starting
 from cli.burial import burial
+from cli.credentials import endpoints_of, keys_of
 from cli.groups import groups_of
 from cli.origin import origin
 from cli.rulebook import Rulebook
@@ -390,28 +391,10 @@ class Wiring:
         return self.settings.brokerage.requests_per_minute * SHARE_PCT[actor] // 100
 
     def keys(self, account: AccountName) -> Keys:
-        from brokerage.endpoints import Keys
-
-        if self.settings.brokerage.mode == "paper":
-            return Keys(account, "paper")
-        own = self.settings.accounts[account]
-        if not own.key_id or not own.secret.get_secret_value():
-            word = f"GAPLESS_ACCOUNTS__{account.upper()}"
-            raise BadConfiguration(f"accounts.{account}: no keys: set {word}__KEY_ID and {word}__SECRET (or .._FILE)")
-        return Keys(own.key_id, own.secret.get_secret_value())
+        return keys_of(self.settings, account)
 
     def endpoints(self) -> Endpoints:
-        from dataclasses import replace
-
-        from brokerage.endpoints import ALPACA_LIVE, ALPACA_PAPER, on_one_port
-
-        asked = self.settings.brokerage
-        if asked.mode == "paper":
-            if asked.paper_url is None:
-                raise BadConfiguration("brokerage.paper_url: where does the local Alpaca answer? (gapless paper serve)")
-            return on_one_port(asked.paper_url, asked.option_feed, asked.stock_feed)
-        base = ALPACA_LIVE if asked.mode == "alpaca-live" else ALPACA_PAPER
-        return replace(base, option_feed=asked.option_feed, stock_feed=asked.stock_feed)
+        return endpoints_of(self.settings)
 
 
 def address(settings: Settings, name: str) -> str:

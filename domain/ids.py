@@ -6,6 +6,7 @@ request instead of making a new one. Nothing here is random.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final, NewType
 from uuid import UUID, uuid5
 
@@ -61,3 +62,20 @@ def client_order_id(account: AccountName, order_id: OrderId) -> str:
     Alpaca refuses a second order with the same key, which is what makes submitting safe to repeat.
     """
     return f"{account[:40]}-{order_id.hex}"
+
+
+#: In every client order id by which a person flattens an account without rows.
+_FLATTENED: Final = "-flatten-"
+
+
+def flatten_client_order_id(account: AccountName, symbol: str, day: date, held_qty: int, attempt: int) -> str:
+    """Return the key of the *attempt*-th close of *held_qty* (signed) on *day* without rows, counted from 1.
+
+    Whoever asks again while the same is held says the same, so that asking twice sells once.
+    """
+    return f"{account[:40]}{_FLATTENED}{derived('flatten', account, symbol, day, held_qty, attempt).hex}"
+
+
+def is_flattening(account: AccountName, client_order_id: str | None) -> bool:
+    """Is it an order by which a person flattened *account* without rows?"""
+    return client_order_id is not None and client_order_id.startswith(f"{account[:40]}{_FLATTENED}")
