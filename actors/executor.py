@@ -254,20 +254,23 @@ class Executor:
         if found is not None and found.ended:
             self._accept(row, found)
 
-    def sweep(self, now: datetime) -> None:
-        """On a timer: pursue orders that were left behind; cancel what is not wanted (any more)."""
+    def sweep(self, now: datetime, account: AccountName | None = None, left_behind: timedelta = LEFT_BEHIND) -> None:
+        """On a timer: pursue orders that were left behind so long; cancel what is not wanted (any more).
+
+        *account*: only its orders.
+        """
         with self.desk.engine.connect() as tx:
-            live = [r for r in orders.live(tx) if not r.external and r.order.intent.opens is self.opens]
+            live = [r for r in orders.live(tx, account) if not r.external and r.order.intent.opens is self.opens]
             named = {row.order.account for row in live}
             halted = {name for name in named if accounts.state_of(tx, name)[0] is TradingState.HALTED}
         for row in live:
             with self._turn:
-                self._sweep_one(row, now - row.order.approved_at, row.order.account in halted)
+                self._sweep_one(row, now - row.order.approved_at, row.order.account in halted, left_behind)
 
-    def _sweep_one(self, row: OrderRow, age: timedelta, halted: bool) -> None:
+    def _sweep_one(self, row: OrderRow, age: timedelta, halted: bool, left_behind: timedelta) -> None:
         unwanted = row.cancel_asked_at is not None or (self.opens and (age >= self.entry_ttl or halted))
         if row.status is not OrderStatus.ACCEPTED:
-            if age >= LEFT_BEHIND or unwanted:
+            if age >= left_behind or unwanted:
                 self._pursue(row.order.order_id)
         elif unwanted:
             self._cancel(row)

@@ -24,7 +24,7 @@ from rich.console import Group
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
-from cli import acts, render
+from cli import acts, render, sending
 from cli.cells import UNKNOWN, table
 from cli.credentials import endpoints_of, keys_of
 from cli.options import JsonOption, ReasonOption, known_account, session_of
@@ -66,7 +66,7 @@ def flatten(
     acts.require_reason(reason)
     if why_not is None:
         try:
-            return _by_rows(session, name, reason)
+            return _by_rows(session, name, reason, within)
         except NO_ROWS as e:
             why_not = _line(e)
     _straight(session, name, reason, why_not, within)
@@ -96,9 +96,25 @@ def _of_settings(session: Session, name: str) -> AccountName:
     return AccountName(name)
 
 
-def _by_rows(session: Session, name: AccountName, reason: str) -> None:
+# ---------------------------------------------------------------- by rows
+
+
+def _by_rows(session: Session, name: AccountName, reason: str, within_s: float) -> None:
+    """Write what is to be left; send it here if no executor lives."""
     document = acts.flatten(session.desk, name, reason, session.person, session.settings.policy_of)
-    session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.flattened)
+    announced = _announced(session)
+    done = sending.send(session.desk, session.settings, name, within_s)
+    session.show(document | {"direct": False, "announced": announced, **done}, render.flattened)
+    if done["left"]:
+        raise typer.Exit(NO)
+
+
+def _announced(session: Session) -> bool:
+    try:
+        return acts.publish(session.desk, session.redis)
+    except Unreachable as e:
+        log.warning("decided and written, but not announced yet: %s", e)
+        return False
 
 
 # ---------------------------------------------------------------- straight at the brokerage

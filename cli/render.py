@@ -225,13 +225,20 @@ def states(document: Document) -> Group:
 
 
 def flattened(document: Document) -> Group:
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (row["symbol"], row["qty"], "closing" if row["order_id"] else "a close is under way already")
         for row in document["closing"]
     ]
     rows += [(row["symbol"], row["unfilled_qty"], "entry is canceled") for row in document["canceling"]]
+    rows += [(row["symbol"], row["qty"], Text(f"LEFT: {row['why']}", style="bold")) for row in document["left"]]
     title = f"{document['account']}: {document['before']} -> {document['state']}"
-    return Group(table(title, ("symbol", ">qty", ""), rows), _announced(document))
+    senders = {
+        "executor": "",
+        "flatten": "no executor lives: sent from here",
+        None: "no executor lives: nothing is sent",
+    }
+    said = "; ".join(filter(None, (senders[document["sender"]], document["trouble"])))
+    return Group(table(title, ("symbol", ">qty", ""), rows), Text(said), _announced(document))
 
 
 def _announced(document: Document) -> Text:

@@ -6,6 +6,7 @@ Times are the database's own: the holders' clocks do not matter, nor does the cl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -76,6 +77,14 @@ def count_live(tx: Connection, prefix: str) -> int:
         {"prefix": prefix},
     ).scalar_one()
     return count
+
+
+def until(tx: Connection, name: str) -> datetime | None:
+    """Return until when *name* is held if nobody renews it, None when it is free."""
+    held: datetime | None = tx.execute(
+        text("SELECT expires_at FROM leases WHERE lease = :name AND expires_at > clock_timestamp()"), {"name": name}
+    ).scalar_one_or_none()
+    return held
 
 
 def release(tx: Connection, lease: Lease) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from actors import keeper
 from cli import acts, letters
 from cli.wiring import Wiring
 from db import accounts, dead_letters, latches
@@ -152,6 +153,19 @@ def test_a_lever_holds_while_streams_are_away(house: House, tmp_path: Path, monk
 # ---------------------------------------------------------------- flatten
 
 
+@pytest.fixture
+def executor_lives(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody keeps the leases of the executor's two lanes; the house does its work."""
+    monkeypatch.setattr(keeper, "RENEW_EVERY_S", 0.05)
+    keepers = [keeper.Keeper(house.engine, [f"executor:{lane}.{{0}}"], "executor") for lane in ("entries", "exits")]
+    for one in keepers:
+        one.start()
+    yield
+    for one in keepers:
+        one.stop()
+
+
+@pytest.mark.usefixtures("executor_lives")
 def test_flatten_leaves_every_position_of_the_account(house: House, gapless: Gapless):
     """Closes for all that is held, cancels for what is not filled, nothing opens again; `tiny` is left alone."""
     house.recommend("rec-1", symbol=AAA, qty=2, accounts=(LARGE, TINY))
@@ -174,6 +188,7 @@ def test_flatten_leaves_every_position_of_the_account(house: House, gapless: Gap
     ]
 
 
+@pytest.mark.usefixtures("executor_lives")
 def test_flatten_asks_for_the_accounts_name(house: House, gapless: Gapless):
     """Typed right it acts; typed wrong, confirmed wrong or not typed at all it does nothing."""
     house.recommend(qty=1)
@@ -190,6 +205,7 @@ def test_flatten_asks_for_the_accounts_name(house: House, gapless: Gapless):
     assert ("reducing", "flatten") == state_of(house)
 
 
+@pytest.mark.usefixtures("executor_lives")
 def test_flatten_keeps_a_halted_account_halted(house: House, gapless: Gapless):
     """Halted is lifted by a person's resume only; positions are closed all the same."""
     house.recommend(qty=1)
@@ -201,6 +217,7 @@ def test_flatten_keeps_a_halted_account_halted(house: House, gapless: Gapless):
     assert 1 == len(answer.document["closing"])
 
 
+@pytest.mark.usefixtures("executor_lives")
 def test_flatten_follows_a_close_that_is_under_way(house: House, gapless: Gapless):
     """The second flatten writes no second close: one live close a position."""
     house.recommend(qty=1)
