@@ -42,7 +42,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for name in columns:
         numbers = name.startswith(">")
         side: Literal["left", "right"] = "right" if numbers else "left"
-        made.add_column(name.removeprefix(">"), justify=side, overflow="fold", no_wrap=numbers or name in _WHOLE)
+        whole = name.partition("\n")[0] in _WHOLE
+        made.add_column(name.removeprefix(">"), justify=side, overflow="fold", no_wrap=numbers or whole)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(word(cell)) for cell in row))
     if not made.row_count:
@@ -77,6 +78,11 @@ def when(text: str | None) -> str:
         return UNKNOWN
     at = datetime.fromisoformat(text)
     return f"{at:%m-%d %H:%M:%S}Z {at.astimezone(NEW_YORK):%H:%M:%S} NY"
+
+
+def clock(text: str) -> str:
+    """Return a time as a clock in New York shows it, with its day: ``02-03 12:00:05``."""
+    return f"{datetime.fromisoformat(text).astimezone(NEW_YORK):%m-%d %H:%M:%S}"
 
 
 def age(seconds: float | None) -> str:

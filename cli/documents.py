@@ -17,9 +17,12 @@ import redis
 from sqlalchemy import Connection
 
 from actors.desk import Desk
+from actors.outlook import Sources
+from cli import standing
 from cli.groups import groups_of
 from cli.plain import age_s, plain
 from cli.report import DECISION, FILL, ORDER, POSITION, only, with_limits
+from cli.standing import NOTHING
 from db import accounts as account_rows
 from db import dead_letters, drift, heartbeats, integrity, interlocks, limits, reasons, sessions, timeline, views
 from db.views import Rows
@@ -88,10 +91,20 @@ def _account(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def positions(tx: Connection, now: datetime, *, account: str | None = None, everything: bool = False) -> Document:
-    """The open positions, or *everything* that was ever held."""
-    rows = views.positions(tx, account=account, only_open=not everything)
-    return _listed(now, _with(rows, POSITION, [_position(row, now) for row in rows]))
+def positions(
+    tx: Connection,
+    now: datetime,
+    sources: Sources,
+    *,
+    account: str | None = None,
+    position: UUID | None = None,
+    everything: bool = False,
+) -> Document:
+    """The open positions, or *everything* that was ever held; one *position*, open or not."""
+    rows = views.positions(tx, account=account, position=position, only_open=not everything and position is None)
+    stand = standing.of_open(tx, now, sources)
+    more = [_position(row, now) | stand.get(row["position_id"], NOTHING) for row in rows]
+    return _listed(now, _with(rows, POSITION, more))
 
 
 def _position(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from sqlalchemy import Connection
@@ -14,12 +15,15 @@ from sqlalchemy import Connection
 from cli import documents, render
 from cli.options import AccountOption, JsonOption, maybe_account, session_of
 from cli.report import report as read_report
+from cli.rulebook import Rulebook
 from cli.session import Session
 from cli.why import why_nothing
 from db import timeline as timelines
 from db.views import one_moment
 
 NO = 1
+#: The id of no position.
+_NOBODY = UUID(int=0)
 
 Document = dict[str, Any]
 
@@ -65,18 +69,32 @@ def accounts(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 def positions(
     ctx: typer.Context,
+    position: Annotated[
+        str | None, typer.Argument(help="Only this one, open or not: its id, or how it begins.")
+    ] = None,
     account: AccountOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="Where every exit rule of each stands.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The open positions, or all that were ever held."""
+    """The open positions, or all that were ever held: price, the way to the next exit rules, and who looks at them."""
     session = session_of(ctx, as_json)
     name = maybe_account(session, account)
-    _show(
-        session,
-        lambda tx: documents.positions(tx, session.clock(), account=name, everything=everything),
-        render.positions,
-    )
+    sources = Rulebook(session.engine, session.settings).refresh().sources()
+    with one_moment(session.engine) as tx:
+        one = None if position is None else _one(tx, position) or _NOBODY
+        document = documents.positions(tx, session.clock(), sources, account=name, position=one, everything=everything)
+    session.show(document, render.with_rules if rules or position else render.positions)
+    if position is not None and not document["items"]:
+        raise typer.Exit(NO)
+
+
+def _one(tx: Connection, begins: str) -> UUID | None:
+    """Return the position whose id *begins* so, None when there is none."""
+    found = timelines.find(tx, begins)
+    if len(found) > 1:
+        raise typer.BadParameter(f"position: {len(found)} begin with {begins!r}, write more of it")
+    return next(iter(found), None)
 
 
 def orders(
@@ -124,12 +142,9 @@ def timeline(
     """What happened to a position, first things first."""
     session = session_of(ctx, as_json)
     with one_moment(session.engine) as tx:
-        found = timelines.find(tx, position)
-        if len(found) > 1:
-            raise typer.BadParameter(f"position: {len(found)} begin with {position!r}, write more of it")
-        document = documents.life(tx, next(iter(found), None), session.clock())
+        document = documents.life(tx, _one(tx, position), session.clock())
     session.show(document, render.timeline)
-    if not found:
+    if not document["items"]:
         raise typer.Exit(NO)
 
 

@@ -167,7 +167,7 @@ def look(source: Source, marks: Marks, now: datetime) -> Snapshot:
     """
     partitions = source.settings.stack.partitions
     with one_moment(source.engine) as tx:
-        rows = documents.positions(tx, now)["items"]
+        rows = documents.positions(tx, now, source.settings.sources())["items"]
         groups = _streams(source.client, partitions, marks, frozenset(row["symbol"] for row in rows))
         held = [_held(row, marks.of(row["symbol"]), now) for row in rows]
         since = datetime.combine(trading_day(now), time.min, NEW_YORK).astimezone(UTC)

@@ -10,8 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.cells import UNKNOWN, age, pct, price, short, table, usd, used, when, word
+from cli.cells import UNKNOWN, age, price, short, table, usd, used, when, word
 from cli.render_choice import choice
+from cli.render_positions import positions, with_rules
 from cli.render_report import left_by, render_report
 
 Document = dict[str, Any]
@@ -40,34 +41,6 @@ def accounts(document: Document) -> Group:
         if row["state"] != "active"
     )
     return Group(table("Accounts", columns, rows), *(Text(reason) for reason in reasons))
-
-
-def positions(document: Document) -> Table:
-    rows = (
-        (
-            short(row["position_id"]),
-            row["account"],
-            row["symbol"],
-            row["qty"],
-            price(row["entry_price"]),
-            f"{pct(row['max_favorable_pct'])} {pct(row['max_adverse_pct'])}",
-            age(row["age_s"]),
-            _standing(row),
-        )
-        for row in document["items"]
-    )
-    columns = ("id", "account", "symbol", ">qty", ">entry", "best, worst %", ">age", "state")
-    return table("Positions", columns, rows)
-
-
-def _standing(row: Mapping[str, Any]) -> str:
-    said = left_by(row) if row["state"] in ("open", "closed") else _leaving(row)
-    return f"{said}, price disputed" if row["price_disputed_since"] else said
-
-
-def _leaving(row: Mapping[str, Any]) -> str:
-    tries = "" if row["close_blocked"] is None else f", tried {row['close_blocked']} x"
-    return f"{row['state']} ({word(row['triggered_rule'])}{tries})"
 
 
 def orders(document: Document) -> Table:
@@ -314,4 +287,5 @@ __all__ = [
     "streams",
     "timeline",
     "verify",
+    "with_rules",
 ]

@@ -130,3 +130,14 @@ def of_held(tx: Connection, account: AccountName) -> Mapping[str, Known[Decimal]
         else mark_of(r.bid, r.ask, r.at, "marks")
         for r in rows
     }
+
+
+def last_quotes(tx: Connection) -> Mapping[str, Quote]:
+    """Return the last quote of each symbol that is held, as exit last saw it; sizes are not kept."""
+    rows = tx.execute(
+        text(
+            "SELECT symbol, bid, ask, at FROM marks"
+            " WHERE symbol IN (SELECT symbol FROM positions WHERE closed_at IS NULL)"
+        )
+    )
+    return {r.symbol: Quote(symbol=r.symbol, bid=r.bid, ask=r.ask, bid_size=0, ask_size=0, at=r.at) for r in rows}
