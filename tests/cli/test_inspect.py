@@ -135,8 +135,9 @@ def test_a_timeline_is_the_life_of_a_position_in_order_of_time(house: House, gap
     assert ("9.50", "4.00") == (answer.document["position"]["peak"], answer.document["position"]["trough"])
     assert sorted(e["at"] for e in events) == [e["at"] for e in events]
     names = [e["event"] for e in events if e["event"] != "filled"]
-    opening = ["recommended", "approved", "order written", "sent", "accepted", "order ended"]
-    assert [*opening, "exit triggered", "order written", "sent", "accepted", "order ended", "closed"] == names
+    opening = ["recommended", "approved", "order written", "sent", "accepted", "policy stored", "order ended"]
+    closing = ["exit triggered", "order written", "sent", "accepted", "order ended", "best and worst", "closed"]
+    assert [*opening, *closing] == names
     assert ["buy", "buy", "sell"] == [e["side"] for e in events if e["event"] == "filled"]
     assert "target" == next(e["rule"] for e in events if e["event"] == "exit triggered")
 
