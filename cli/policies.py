@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
@@ -18,6 +17,7 @@ from cli.acts import publish, require_reason
 from cli.cells import short, table
 from cli.options import AccountOption, JsonOption, ReasonOption, maybe_account, session_of
 from cli.plain import plain
+from cli.rulebook import Rulebook
 from cli.session import Session
 from cli.settings import Settings
 from db import policies, positions, timeline
@@ -33,12 +33,13 @@ app = typer.Typer(no_args_is_help=True, help="Exit policies: which are in force,
 
 @app.command("show")
 def show(ctx: typer.Context, account: AccountOption = None, as_json: JsonOption = False) -> None:
-    """Every policy of the configuration, and how many open positions are governed by another."""
+    """Every policy of the rules in force, and how many open positions are governed by another."""
     session = session_of(ctx, as_json)
     name = maybe_account(session, account)
+    settings = _in_force(session)
     with session.engine.connect() as tx:
-        document = shown(tx, session.settings, name)
-    session.show(document, _shown)
+        document = shown(tx, settings, name)
+    session.show(document | _which(session, settings), _shown)
 
 
 @app.command("apply")
@@ -50,13 +51,25 @@ def apply(
     everything: Annotated[bool, typer.Option("--all", help="Every open position.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the configured policies govern positions that are held; else they keep what they were opened with."""
+    """Let the policies of the rules in force govern what is held; else it keeps what it was opened with."""
     session = session_of(ctx, as_json)
     if [position is not None, account is not None, everything].count(True) != 1:
         raise typer.BadParameter("name one of --position, --account and --all")
     require_reason(reason)
-    document = applied(session.desk, session.settings, _meant(session, position, account), reason, session.person)
-    session.show(document | {"announced": publish(session.desk, session.redis)}, _applied)
+    settings = _in_force(session)
+    document = applied(session.desk, settings, _meant(session, position, account), reason, session.person)
+    document |= _which(session, settings) | {"announced": publish(session.desk, session.redis)}
+    session.show(document, _applied)
+
+
+def _in_force(session: Session) -> Settings:
+    """Return the settings with the rules in force; before the first start they are those of the file."""
+    return Rulebook(session.engine, session.settings).refresh()
+
+
+def _which(session: Session, in_force: Settings) -> Document:
+    """The rules that were used, and those of the command's file: `config apply` brings a file into force."""
+    return {"rules_in_force": in_force.hash(), "rules_of_file": session.settings.hash()}
 
 
 def _meant(session: Session, position: str | None, account: str | None) -> list[PositionRow]:
@@ -118,7 +131,7 @@ def applied(desk: Desk, settings: Settings, rows: list[PositionRow], reason: str
 # ---------------------------------------------------------------- for people
 
 
-def _shown(document: Document) -> Table:
+def _shown(document: Document) -> Group:
     rows = (
         (
             row["account"],
@@ -132,7 +145,13 @@ def _shown(document: Document) -> Table:
         for row in document["items"]
     )
     columns = ("account", "strategy", "kind", "version", "in force", ">held under another", "rules: per cent, seconds")
-    return table("Exit policies", columns, rows)
+    return Group(table("Exit policies", columns, rows), Text(_other_file(document)))
+
+
+def _other_file(document: Document) -> str:
+    if document["rules_in_force"] == document["rules_of_file"]:
+        return ""
+    return f"rules {document['rules_in_force']} are in force, the file says {document['rules_of_file']}: `config apply`"
 
 
 def _numbers(policy: Document) -> str:
@@ -154,4 +173,4 @@ def _applied(document: Document) -> Group:
     left = document["looked_at"] - len(document["items"])
     said = f"{left} were governed so already" if left else "all that were meant"
     columns = ("position", "account", "symbol", "policy", "changes")
-    return Group(table("Exit policies applied", columns, rows), Text(said))
+    return Group(table("Exit policies applied", columns, rows), Text(said), Text(_other_file(document)))

@@ -240,6 +240,27 @@ def test_show_tells_which_positions_another_policy_governs(held: House, gapless:
     assert row["version_in_force"] in shown
 
 
+def test_the_rules_in_force_count_and_not_the_commands_file(
+    held: House, gapless: Gapless, shipped: Settings, tighter: Path
+):
+    """
+    Tighter rules came into force while the command's file still says 40: they are shown and applied, and the file is
+    said to be another. The other way round, a file that is not in force governs nothing.
+    """
+    other = load(tighter, {})
+    with held.engine.begin() as tx:
+        configurations.put(tx, other.hash(), other.rules(), "tester", "tighter", held.now)
+    answer = gapless("policy", "show", "--account", LARGE, "--json").document
+    shown = gapless("policy", "show", "--account", LARGE).out
+    applied = gapless("policy", "apply", "--account", LARGE, "--reason", "as in force", "--json").document
+
+    [row] = [r for r in answer["items"] if (r["strategy"], r["kind"]) == ("day_trade", "option")]
+    assert ("20", 1) == (row["policy"]["stop_pct"], row["positions_under_another"])
+    assert (other.hash(), shipped.hash()) == (answer["rules_in_force"], answer["rules_of_file"])
+    assert f"rules {other.hash()} are in force" in shown
+    assert [["stop_pct: 40 -> 20"]] == [item["changes"] for item in applied["items"]]
+
+
 def test_the_people_s_view_of_what_was_applied(held: House, gapless: Gapless, tighter: Path):
     """Position, both versions, and each number that changed."""
     answer = gapless("--config", str(tighter), "policy", "apply", "--all", "--reason", "look")
