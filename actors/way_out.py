@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from actors.at_brokerage import AtBrokerage, first_things_first, is_option
 from brokerage.port import (
     Brokerage,
     BrokerageError,
@@ -28,9 +28,8 @@ from brokerage.port import (
     OrderRequest,
 )
 from domain.events import Intent, OrderType, Side
-from domain.ids import AccountName, flatten_client_order_id, is_flattening
-from domain.instrument import NotASymbol, Option, parse_symbol
-from domain.session import Session, trading_day
+from domain.ids import AccountName, flatten_client_order_id
+from domain.session import trading_day
 
 #: How long the ends of other orders are awaited before positions are closed all the same, in seconds.
 CANCELS_S: Final = 10.0
@@ -38,12 +37,12 @@ CANCELS_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
 _LONGER: Final = 1.5
-#: How many closes of one symbol may end without an effect before a person must look.
+#: How many closes of one symbol are sent before a person must look, and the pause after the first of them, in
+#: seconds: it doubles.
 MOST_TRIES: Final = 5
+FIRST_RETRY_S: Final = 0.5
 #: How many closes of the same quantity in a day are told apart.
 _MOST_ATTEMPTS: Final = 50
-#: How far ahead the next open is looked for.
-_NEXT_OPEN: Final = timedelta(days=10)
 
 #: Told of every act: what was done, and with what.
 Note = Callable[[str, Mapping[str, Any]], None]
@@ -60,31 +59,16 @@ class Left:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What was done, in order, and what the last reading shows; *is_flat* is None when nothing could be read."""
+    """What was done, in order, and what the last reading that succeeded shows as left.
+
+    *is_flat* is None when the last reading failed: what is left is then what was left before.
+    """
 
     canceled: list[dict[str, Any]] = field(default_factory=list)
     closed: list[dict[str, Any]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     is_flat: bool | None = None
     trouble: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """The brokerage's time, and the sessions from that day on; none where it did not say."""
-
-    now: datetime
-    sessions: tuple[Session, ...]
-
-    @property
-    def is_closed(self) -> bool:
-        """Is the market surely closed?"""
-        return bool(self.sessions) and not any(s.is_open(self.now) for s in self.sessions)
-
-    @property
-    def next_open(self) -> str:
-        opens = next((s.open for s in self.sessions if s.open > self.now), None)
-        return "" if opens is None else f", next {opens:%Y-%m-%d %H:%M}Z"
 
 
 @dataclass(slots=True)
@@ -101,14 +85,18 @@ class WayOut:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _outcome: Outcome = field(default_factory=Outcome, init=False)
-    _orders: Sequence[BrokerOrder] = field(default=(), init=False)
-    _held: Sequence[BrokerPosition] = field(default=(), init=False)
+    _book: AtBrokerage = field(init=False)
+    _knows_hours: bool = field(default=False, init=False)
+    _sent: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
     _why: dict[str, str] = field(default_factory=dict, init=False)
     _tries: Counter[str] = field(default_factory=Counter, init=False)
+    _not_before: dict[str, float] = field(default_factory=dict, init=False)
     _given_up: set[str] = field(default_factory=set, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
     _cancels_until: float = field(default=0.0, init=False)
-    _hours: Hours | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._book = AtBrokerage(self.account, self.brokerage)
 
     def take(self) -> Outcome:
         """Leave everything; return when nothing is left, nothing more can be done, or the time is up.
@@ -117,7 +105,7 @@ class WayOut:
             NotAuthorized: the keys were refused: a person must act.
         """
         began, pause = self.clock(), FIRST_PAUSE_S
-        self._cancels_until = began + min(CANCELS_S, self.within_s / 2)
+        self._await_cancels()
         while not self._round():
             if self.clock() - began + pause > self.within_s:
                 break
@@ -129,19 +117,17 @@ class WayOut:
         """Do what can be done now; True when there is nothing more to do. What fails is tried in the next round."""
         if not self._asking("the account", self._read):
             return False
-        for order in self._others():
+        for order in self._book.others:
             if order.broker_order_id not in self._asked:
                 self._asking(order.symbol, partial(self._cancel, order))
-        if self._others() and self.clock() < self._cancels_until:
+        if self._book.others and self.clock() < self._cancels_until:
             return False
-        for position in sorted(self._held, key=_first_things_first):
+        for position in sorted(self._book.held, key=first_things_first):
             self._asking(position.symbol, partial(self._leave, position))
         return self._is_done()
 
-    def _is_done(self) -> bool:
-        if not self._held:
-            return not self._orders
-        return not self._others() and all(self._is_settled(p) for p in self._held)
+    def _await_cancels(self) -> None:
+        self._cancels_until = self.clock() + min(CANCELS_S, self.within_s / 2)
 
     def _asking(self, what: str, act: Callable[[], None]) -> bool:
         """Let no symbol stand in the way of the others: say that an answer is missing and go on."""
@@ -156,42 +142,22 @@ class WayOut:
             return False
         return True
 
-    # ------------------------------------------------------------ what is
-
     def _read(self) -> None:
-        """Read orders before positions: what an order filled until then is in the position."""
         self._outcome.is_flat = None
-        self._orders, self._held = self.brokerage.open_orders(), self.brokerage.positions()
-        self._outcome.is_flat = not self._orders and not self._held
-        self._outcome.trouble = None
+        self._book.read()
+        self._outcome.is_flat, self._outcome.trouble = self._book.is_flat, None
+        if not self._knows_hours:  # asked once: a calendar that is silent holds nothing back
+            self._knows_hours = True
+            self._asking("the calendar", self._book.read_hours)
 
-    def _others(self) -> Sequence[BrokerOrder]:
-        """The open orders that are no close of ours; a close of nothing would open."""
-        held = {p.symbol for p in self._held}
-        return [o for o in self._orders if o.symbol not in held or not self._is_ours(o)]
+    def _is_done(self) -> bool:
+        if not self._book.held:
+            return not self._book.orders
+        return not self._book.others and all(self._is_settled(p.symbol) for p in self._book.held)
 
-    def _under_way(self, symbol: str) -> bool:
-        return any(o.symbol == symbol and self._is_ours(o) for o in self._orders)
-
-    def _is_ours(self, order: BrokerOrder) -> bool:
-        return is_flattening(self.account, order.client_order_id)
-
-    def _market(self) -> Hours:
-        """Return when the market is open, asked once: what is not known holds no close back."""
-        if self._hours is None:
-            self._hours = Hours(datetime.now(UTC), ())
-            self._asking("the calendar", self._read_calendar)
-        return self._hours
-
-    def _read_calendar(self) -> None:
-        now = self.brokerage.now()
-        today = trading_day(now)
-        self._hours = Hours(now, self.brokerage.sessions(today, today + _NEXT_OPEN))
-
-    def _is_settled(self, position: BrokerPosition) -> bool:
+    def _is_settled(self, symbol: str) -> bool:
         """Can nothing more be done for it now?"""
-        symbol = position.symbol
-        waits = self._market().is_closed and (_is_option(symbol) or self._under_way(symbol))
+        waits = self._book.market_is_closed and (is_option(symbol) or self._book.is_under_way(symbol))
         return waits or symbol in self._given_up
 
     # ------------------------------------------------------------ what is done
@@ -210,6 +176,8 @@ class WayOut:
         except NotCancelable as e:
             self.note("not cancelable", told | {"error": str(e)})
             return
+        if not self._asked:
+            self._await_cancels()
         self._asked.add(order.broker_order_id)
         self._outcome.canceled.append(told)
         self.note("cancel asked", told)
@@ -217,12 +185,14 @@ class WayOut:
     def _leave(self, position: BrokerPosition) -> None:
         """Close what is available of *position*, unless a close is under way or cannot be."""
         symbol, qty = position.symbol, min(abs(position.qty), position.available_qty)
-        if self._under_way(symbol):
+        if self._book.is_under_way(symbol):
             self._why[symbol] = "its close is under way"
-        elif _is_option(symbol) and self._market().is_closed:
-            self._why[symbol] = f"options trade only while the market is open{self._market().next_open}"
+        elif is_option(symbol) and self._book.market_is_closed:
+            self._why[symbol] = f"options trade only while the market is open{self._book.next_open}"
         elif qty == 0:
             self._why[symbol] = "open orders hold all of it"
+        elif self.clock() < self._not_before.get(symbol, 0.0):
+            return
         elif self._tries[symbol] >= MOST_TRIES:
             self._given_up.add(symbol)
         elif (name := self._free_name(position)) is not None:
@@ -233,7 +203,7 @@ class WayOut:
 
         Where a former close has ended, the position is read once more: it may have ended by being filled.
         """
-        day = trading_day(self._market().now)
+        day = trading_day(self._book.now)
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             name = flatten_client_order_id(self.account, position.symbol, day, position.qty, attempt)
             former = self.brokerage.order_by_client_id(name)
@@ -258,56 +228,43 @@ class WayOut:
         )
         told = {"symbol": request.symbol, "side": request.side, "qty": qty, "client_order_id": name}
         self.note("sending", told)
+        self._not_before[position.symbol] = self.clock() + FIRST_RETRY_S * 2 ** self._tries[position.symbol]
         self._tries[position.symbol] += 1
+        self._sent[name] = told | {"status": None, "filled_qty": None}
+        self._why[position.symbol] = "its close is under way"
         try:
             order = self.brokerage.submit(request)
-        except DuplicateClientOrderId:  # somebody sent the same a moment ago, or our own former try arrived
-            self._why[position.symbol] = "its close is under way"
-            return
+        except DuplicateClientOrderId as e:  # somebody sent the same a moment ago, or our own former try arrived
+            self.note("sent before", told | {"message": e.message})
         except OrderRejected as e:
             self._why[position.symbol] = f"rejected: {e.message}"
+            self._sent[name] |= {"status": "rejected", "filled_qty": 0}
             self.note("rejected", told | {"code": e.code, "message": e.message})
-            return
-        self._why[position.symbol] = "its close is under way"
-        self._outcome.closed.append(
-            told | {"broker_order_id": order.broker_order_id, "status": order.status, "filled_qty": order.filled_qty}
-        )
-        self.note("sent", told | {"broker_order_id": order.broker_order_id, "status": order.status})
+        else:
+            self.note("sent", told | {"broker_order_id": order.broker_order_id, "status": order.status})
 
     # ------------------------------------------------------------ what came of it
 
     def _told(self) -> Outcome:
         found = self._outcome
-        if found.is_flat is not None:
-            found.left = [Left(symbol=p.symbol, qty=p.qty, why=self._reason(p.symbol)) for p in self._held]
-            found.left += [
-                Left(symbol=o.symbol, qty=o.side.sign * (o.qty - o.filled_qty), why="its order has not ended")
-                for o in self._others()
-            ]
-        for sent in found.closed:
-            self._asking(sent["symbol"], partial(self._look_up, sent))
+        found.left = [Left(symbol=p.symbol, qty=p.qty, why=self._reason(p.symbol)) for p in self._book.held]
+        found.left += [
+            Left(symbol=o.symbol, qty=o.side.sign * (o.qty - o.filled_qty), why="its order has not ended")
+            for o in self._book.others
+        ]
+        for name, sent in self._sent.items():
+            self._asking(sent["symbol"], partial(self._look_up, name, sent))
+        found.closed = list(self._sent.values())
         self.note("done", {"flat": found.is_flat, "left": [left.symbol for left in found.left]})
         return found
 
-    def _look_up(self, sent: dict[str, Any]) -> None:
-        """Add how a close of ours stands."""
-        order = self.brokerage.order(sent["broker_order_id"])
+    def _look_up(self, name: str, sent: dict[str, Any]) -> None:
+        """Add how a close of ours stands; one that was rejected is not there."""
+        order = self.brokerage.order_by_client_id(name)
         if order is not None:
             sent |= {"status": order.status, "filled_qty": order.filled_qty}
 
     def _reason(self, symbol: str) -> str:
-        if self._under_way(symbol) and self._market().is_closed:
-            return f"its close waits for the open{self._market().next_open}"
+        if self._book.is_under_way(symbol) and self._book.market_is_closed:
+            return f"its close waits for the open{self._book.next_open}"
         return self._why.get(symbol, "the time was up")
-
-
-def _first_things_first(position: BrokerPosition) -> tuple[bool, bool, str]:
-    """Shorts before longs and options before stocks: what covers another position leaves after it."""
-    return not _is_option(position.symbol), position.qty > 0, position.symbol
-
-
-def _is_option(symbol: str) -> bool:
-    try:
-        return isinstance(parse_symbol(symbol), Option)
-    except NotASymbol:
-        return False

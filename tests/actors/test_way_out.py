@@ -217,6 +217,9 @@ def test_a_brokerage_in_trouble_is_asked_again(a_way: Callable[..., Way], when: 
     assert (True, {}, []) == (outcome.is_flat, way.held(), way.open_orders())
     sold = [e["order"] for e in way.paper.control("GET", "/journal")[1]["entries"] if e["kind"] == "event"]
     assert {CALL: "3", LAST_DAY_CALL: "2"} == {o["symbol"]: o["filled_qty"] for o in sold if o["side"] == "sell"}
+    assert {(CALL, "filled", 3), (LAST_DAY_CALL, "filled", 2)} == {
+        (c["symbol"], c["status"], c["filled_qty"]) for c in outcome.closed
+    }
     assert "no answer" in [act for act, _ in way.notes]
 
 
@@ -234,6 +237,29 @@ def test_one_symbol_in_trouble_does_not_hold_the_others(a_way: Callable[..., Way
     assert [(CALL, 3)] == [(left.symbol, left.qty) for left in outcome.left]
     assert "rejected: ordered on the control port" == outcome.left[0].why
     assert MOST_TRIES == sum(body(entry)["symbol"] == CALL for entry in way.posted())
+
+
+def test_a_brokerage_that_falls_silent_leaves_what_was_read_before(a_way: Callable[..., Way]):
+    """Read once, then no answer any more: not flat as far as anybody knows, and what was held is named."""
+    way = a_way()
+    way.paper.bought(CALL, 3)
+    way.paper.control("POST", "/faults", do="status", status=500, method="GET", path="/v2", skip=4, count=1000)
+    way.paper.control("POST", "/faults", do="status", status=500, method="POST", path="/v2", count=1000)
+
+    outcome = way.out_of(LARGE, within_s=10).take()
+
+    assert (None, [(CALL, 3)]) == (outcome.is_flat, [(left.symbol, left.qty) for left in outcome.left])
+
+
+def test_a_close_that_is_refused_at_first_is_sent_again(a_way: Callable[..., Way]):
+    """Three rejections in a row, as while a cancel releases what it held: the fourth is taken, under a pause each."""
+    way = a_way()
+    way.paper.bought(CALL, 3)
+    way.paper.control("POST", "/faults", do="status", status=403, method="POST", path="/v2/orders", count=3)
+
+    assert way.out_of(LARGE).take().is_flat
+    assert [403, 403, 403, 200] == [entry["status"] for entry in way.posted()]
+    assert 3.5 <= way.seconds
 
 
 def test_a_silent_brokerage_is_unknown_and_the_time_is_bounded(a_way: Callable[..., Way]):
