@@ -52,7 +52,8 @@ class Held:
     """An open position with its mark: the side that a close would trade at, None when it is not known.
 
     *no_price* then says what is missing. *pnl_usd* and *pnl_pct* are of what is held now, against its entry price.
-    *leaving* is empty unless something has decided to close it.
+    *leaving* is empty unless something has decided to close it. *coming*: how far the price is from the rule that it
+    meets next, and which that is; the number stands first: it survives when the line is cut. Empty while unknown.
     """
 
     account: str
@@ -66,6 +67,7 @@ class Held:
     pnl_pct: Decimal | None
     held_s: float
     leaving: str
+    coming: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +216,15 @@ def _held(row: Row, quote: Quote | None, now: datetime) -> Held:
         pnl_pct=None if price is None else change_pct(entry, price) * (1 if qty > 0 else -1),
         held_s=row["age_s"],
         leaving=_leaving(row),
+        coming=_coming(row),
     )
+
+
+def _coming(row: Row) -> str:
+    """Return the next rule of price with its distance, as the exit last saw the price."""
+    name = row["next_rule"]["price"]
+    found = next((rule for rule in row["rules"] if rule["rule"] == name), None)
+    return "" if found is None else f"{Decimal(found['distance']):+.2f} {name.replace('_', ' ')}"
 
 
 def _leaving(row: Row) -> str:

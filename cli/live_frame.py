@@ -139,7 +139,7 @@ def _account(account: Account, snap: Snapshot, look: Look) -> list[Text]:
 def _positions(snap: Snapshot, look: Look, lines: int) -> Table:
     table = _table(f"Open positions {len(snap.positions)}", _name_width(snap) + 1 + _CONTRACT)
     _columns(table, ">qty:5", *([">entry:8"] if look.wide else []), ">mark:8", *([">quoted:7"] if look.wide else []))
-    _columns(table, ">USD:10", ">%:7", ">held:7", "leaving")
+    _columns(table, ">USD:10", ">%:7", ">held:7", "rule")
     return _filled(table, lines - 1, [_position(held, snap, look) for held in snap.positions])
 
 
@@ -155,7 +155,7 @@ def _position(held: Held, snap: Snapshot, look: Look) -> list[Text]:
         gain(held.pnl_usd),
         gain(held.pnl_pct, 1),
         Text(span(held.held_s)),
-        Text(held.leaving),
+        Text(held.leaving) if held.leaving else Text(held.coming, style=QUIET),
     ]
 
 

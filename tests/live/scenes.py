@@ -57,6 +57,7 @@ def held(**over: Any) -> Held:
         "pnl_pct": Decimal("4.17"),
         "held_s": 260.0,
         "leaving": "",
+        "coming": "",
     }
     return Held(**values | over)
 

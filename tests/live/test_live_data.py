@@ -170,3 +170,15 @@ def test_a_look_is_one_transaction(house: House, redis_client: redis.Redis):
 
     assert 1 == len(begun)
     assert 0 == house.engine.pool.checkedout()  # type: ignore[attr-defined]  # the pool in use counts
+
+
+def test_the_next_rule_is_told_with_its_distance(house: House, redis_client: redis.Redis):
+    """Bought at 5.00 and bid 4.50 as the exit saw it: the stop at 3.00 comes first; before that nothing is told."""
+    house.recommend(symbol=AAA, qty=2)
+    house.trade()
+    [unseen] = look(a_stack(house.engine, redis_client), Marks(), house.now).positions
+    house.tick(AAA, "4.50")
+    house.exit.handle_timer(house.now)
+    [position] = look(a_stack(house.engine, redis_client), Marks(), house.now).positions
+
+    assert ("", "-1.50 stop") == (unseen.coming, position.coming)

@@ -226,3 +226,13 @@ def test_a_terminal_without_unicode_gets_bars_of_ascii():
     lines = drawn(frame(a_snapshot(), Look(width=80, height=24, ascii_only=True)), 80, 24)
 
     assert "####.... 3 of 5" in the_line(lines, "large active")
+
+
+def test_the_next_rule_stands_where_a_close_would():
+    """What closes a position is shown; until something does, the rule that a price meets next."""
+    calm, leaving = held(coming="-1.50 stop"), held(coming="-1.50 stop", leaving="target")
+    lines = [shown(replace(a_snapshot(positions=[one]), decisions=[], orders=[], closed=[])) for one in (calm, leaving)]
+
+    assert "-1.50 stop" in the_line(lines[0], "MSFT 20Feb26 400P")
+    assert "target" in the_line(lines[1], "MSFT 20Feb26 400P")
+    assert "-1.50 stop" not in the_line(lines[1], "MSFT 20Feb26 400P")
