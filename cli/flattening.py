@@ -60,6 +60,8 @@ def flatten(
     session = session_of(ctx, as_json)
     why_not = "--direct" if direct else session.settings_trouble or _no_rows(session)
     name = _of_settings(session, account) if why_not else known_account(session, account)
+    if why_not is not None:
+        typer.echo(f"gapless: straight at the brokerage ({session.settings.brokerage.mode}): {why_not}", err=True)
     typed = confirm if confirm is not None else typer.prompt(f"Type {name} to close all it holds", err=True)
     if typed != name:
         raise typer.BadParameter(f"confirm: {name!r} is expected, was {typed!r}; nothing was done")

@@ -63,7 +63,7 @@ class Alone:
         self.streams.start()
         self.house.start()
         with writing_client(self.streams.url) as client:
-            rows = Feeding(self.house.engine, client, self.house.desk, ())
+            rows = Feeding(self.house.engine, client, self.house.desk, (), lambda: None)
             for name, brokerage in self.house.brokerages.items():
                 asked = (partial(rows.pending, name), partial(rows.stored, name))
                 look = CatchUp(name, brokerage, *asked, Names(), "test", lambda: datetime.now(UTC))
@@ -208,6 +208,7 @@ def test_it_is_said_on_screen_and_written_down(paper: Paper, gapless: Gapless, t
     assert CALL in answer.out
     assert "sell to close: filled, 3 filled" in answer.out
     assert "the database does not answer" in answer.out
+    assert answer.err.index("straight at the brokerage (paper)") < answer.err.index("Type large")
     assert [] == [line for line in answer.out.splitlines() if len(line.rstrip()) > 100]
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     assert ["flatten", "sending", "sent", "done"] == [line["act"] for line in lines]
