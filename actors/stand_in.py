@@ -19,6 +19,7 @@ from actors.desk import Desk, held_lease
 from actors.executor import Executor
 from actors.failures import TRANSIENT
 from actors.keeper import Keeper
+from brokerage.port import BrokerageError, NotAuthorized
 from db import leases, orders
 from db.orders import OrderRow
 from domain.ids import AccountName
@@ -59,7 +60,11 @@ class StandIn:
         return False
 
     def pursue(self, entries: Executor, exits: Executor, within_s: float) -> None:
-        """Send and cancel until nothing waits, or for *within_s* seconds."""
+        """Send and cancel until nothing waits, or for *within_s* seconds.
+
+        Raises:
+            NotAuthorized: the keys were refused.
+        """
         until, pause = self.clock() + within_s, FIRST_PAUSE_S
         with self._kept(Stream.ENTRIES) as of_entries, self._kept(Stream.EXITS) as of_exits:
             while self.waiting():
@@ -105,7 +110,9 @@ class StandIn:
         try:
             executor.sweep(self.desk.clock(), self.account, left_behind=_AT_ONCE)
             self.trouble = None
-        except TRANSIENT as e:
+        except NotAuthorized:
+            raise
+        except (*TRANSIENT, BrokerageError) as e:
             self.trouble = str(e)
             log.warning("%s: %s", self.account, e)
         finally:

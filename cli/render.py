@@ -206,11 +206,10 @@ def flattened(document: Document) -> Group:
     rows += [(row["symbol"], row["qty"], Text(f"LEFT: {row['why']}", style="bold")) for row in document["left"]]
     title = f"{document['account']}: {document['before']} -> {document['state']}"
     senders = {
-        "executor": "",
         "flatten": "no executor lives: sent from here",
-        None: "no executor lives: nothing is sent",
+        "nobody": "no executor lives: nothing is sent",
     }
-    said = "; ".join(filter(None, (senders[document["sender"]], document["trouble"])))
+    said = "; ".join(filter(None, (senders.get(document["sender"]), document["trouble"])))
     return Group(table(title, ("symbol", ">qty", ""), rows), Text(said), _announced(document))
 
 

@@ -26,19 +26,23 @@ Document = dict[str, Any]
 
 
 def send(desk: Desk, settings: Settings, account: AccountName, within_s: float) -> Document:
-    """Return ``sender`` (``executor``, ``flatten``, or null: nobody), ``left`` (what no close is sent for, and why) and
-    ``trouble``. An executor that lives is left to its work, and not waited for.
+    """Return who sends it, what no close is sent for and why (``left``), and ``trouble``.
+
+    ``sender`` is ``executor`` (one lives: it is left to its work, and not waited for), ``flatten`` (this command did),
+    ``nobody`` (none lives, and there are no keys here), or null: nothing waited to be sent.
 
     Raises:
         BadConfiguration: the brokerage refuses the account's keys.
     """
     stand_in = StandIn(desk, account, f"flatten {socket.gethostname()}-{os.getpid()}")
+    if not stand_in.waiting():
+        return {"sender": None, "left": [], "trouble": None}
     if not stand_in.is_needed():
         return {"sender": "executor", "left": [], "trouble": None}
     try:
         _pursue(stand_in, settings, account, within_s)
     except _NoWayThere as e:
-        return {"sender": None, "left": left(desk.engine, account), "trouble": str(e)}
+        return {"sender": "nobody", "left": left(desk.engine, account), "trouble": str(e)}
     return {"sender": "flatten", "left": left(desk.engine, account), "trouble": stand_in.trouble}
 
 
@@ -81,6 +85,6 @@ def _left(held: positions.PositionRow, orders: views.Rows) -> Document | None:
     last = closes[-1] if closes else None
     if last is not None and last["status"] in _WELL:
         return None
-    why = "no close was written" if last is None else f"its close is {last['status']}"
+    why = "no close is written yet" if last is None else f"its close is {last['status']}"
     code = None if last is None else last["reject_message"] or last["reject_code"]
     return {"symbol": held.symbol, "qty": held.qty, "why": f"{why}: {code}" if code else why}
