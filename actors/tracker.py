@@ -6,21 +6,24 @@ socket or REST: each execution is stored once, and the position is the fold over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
+from actors import adjusting, settling
 from actors.desk import Desk
+from actors.entries import ADOPTED, intent
 from actors.executor import end_order
-from db import exit_plans, fills, latencies, orders, positions
+from db import activities, exit_plans, fills, latencies, orders, positions
 from db.once import first_time
 from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.events import (
+    ActivityBooked,
     Fact,
-    Intent,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
@@ -31,7 +34,7 @@ from domain.events import (
     PositionChanged,
     PositionClosed,
     PositionOpened,
-    Side,
+    PositionSettled,
 )
 from domain.exits import ExitPolicy, ExitReason, reason_of
 from domain.ids import AccountName, external_order_id, fact_id, fill_id, is_flattening, position_id
@@ -39,9 +42,6 @@ from domain.instrument import Kind
 from domain.orders import Order, OrderStatus
 from domain.positions import Fill, Holding, fold
 from streams.names import Stream
-
-#: The strategy of a position that somebody else opened: the configuration gives it an exit policy of its own.
-ADOPTED: Final = "adopted"
 
 PolicyOf = Callable[[AccountName, str, Kind], ExitPolicy]
 
@@ -86,6 +86,10 @@ class Tracker:
                 self._ended(tx, fact, OrderStatus.EXPIRED, None, None)
             case PositionAdjusted():
                 self._adjusted(tx, fact)
+            case PositionSettled():
+                return self._settled(tx, fact)
+            case ActivityBooked():
+                return activities.insert(tx, fact, self.desk.wall())
             case _:
                 raise TypeError(f"type: {type(fact).__name__} is no fact of the stream of fills")
         return True
@@ -126,7 +130,8 @@ class Tracker:
             return False
         orders.widen_external(tx, row.order.order_id, fact.cum_qty)
         orders.record_filled(tx, row.order.order_id, fills.filled_of_order(tx, row.order.order_id), fact.at)
-        self._fold(tx, fact, row, held)
+        self._fold(tx, fact.id, fact.at, row, held)
+        self._settle(tx, fact.account, fact.symbol)
         return True
 
     @staticmethod
@@ -140,6 +145,8 @@ class Tracker:
             qty=fact.qty,
             price=fact.price,
             at=fact.at,
+            held_after=None,
+            reason=row.order.reason,
         )
         return fills.insert(
             tx,
@@ -155,18 +162,19 @@ class Tracker:
 
     def _adopt_order(self, tx: Connection, fact: OrderFilled) -> OrderRow:
         """Write the row of an order that somebody else placed: it closes or widens what we hold, or opens anew."""
+        missed = adjusting.gap(tx, fact.account, fact.symbol, fact.side.sign, fact.at)
         held = positions.open_in(tx, fact.account, fact.symbol)
         ours = orders.awaited_opening(tx, fact.account, fact.symbol)
-        gone = positions.adjusted_away(tx, fact.account, fact.symbol, fact.at)
         order_id = external_order_id(fact.account, fact.broker_order_id)
-        if held is not None:
-            target, strategy, qty = held.position_id, held.strategy, held.qty
+        if missed is not None:
+            target, strategy, closes = missed.held.position_id, missed.held.strategy, missed.took
+        elif held is not None:
+            target, strategy, closes = held.position_id, held.strategy, held.qty * fact.side.sign < 0
         elif ours is not None:
-            target, strategy, qty = ours.order.position_id, ours.strategy, ours.order.side.sign
-        elif gone is not None:
-            target, strategy, qty = gone.position_id, gone.strategy, -fact.side.sign
+            target, strategy = ours.order.position_id, ours.strategy
+            closes = ours.order.side is not fact.side
         else:
-            target, strategy, qty = position_id(order_id), ADOPTED, 0
+            target, strategy, closes = position_id(order_id), ADOPTED, False
         order = Order(
             order_id=order_id,
             client_order_id=f"external-{order_id.hex}",
@@ -175,28 +183,38 @@ class Tracker:
             recommendation=None,
             symbol=fact.symbol,
             side=fact.side,
-            intent=_intent(fact.side, closes=qty * fact.side.sign < 0),
+            intent=intent(fact.side, closes=closes),
             qty=fact.cum_qty,
             type=OrderType.MARKET,
             limit_price=None,
             reason=ExitReason.MANUAL if is_flattening(fact.account, fact.client_order_id) else ExitReason.EXTERNAL,
             approved_at=fact.at,
         )
-        orders.insert(tx, order, strategy, external=True)
+        orders.insert(tx, order, strategy, external=True, detail=adjusting.whose(tx, fact))
         orders.mark_accepted(tx, order_id, fact.broker_order_id, fact.at)
         return orders.get(tx, order_id)
 
     # ------------------------------------------------------------ positions
 
-    def _fold(self, tx: Connection, fact: Fact, row: OrderRow, held: PositionRow | None) -> None:
+    def _fold(self, tx: Connection, cause: str, at: datetime, row: OrderRow, held: PositionRow | None) -> None:
+        """Bring the position to what its fills add up to, because of *cause*, which happened *at*."""
         order = row.order
         holding = fold(fills.of_position(tx, order.position_id), row.multiplier)
-        rule = _exit_rule(order, held)
+        rule = _exit_rule(holding)
         if held is None:
             self._create(tx, row, holding, rule)
         else:
             positions.save(tx, order.position_id, holding, rule)
-        self._tell(tx, fact, order, holding, rule, is_new=held is None)
+        news: dict[str, Any] = {
+            "at": at,
+            "schema": 1,
+            "cause": cause,
+            "origin": self.desk.origin,
+            "position_id": order.position_id,
+            "account": order.account,
+            "symbol": order.symbol,
+        }
+        self._tell(tx, news, holding, rule, is_new=held is None)
 
     def _create(self, tx: Connection, row: OrderRow, holding: Holding, rule: str) -> None:
         """Write the position with its exit plan. It is ours if an order of ours opens it, whichever fill came first."""
@@ -216,106 +234,47 @@ class Tracker:
             exit_rule=rule,
         )
 
-    def _tell(self, tx: Connection, fact: Fact, order: Order, holding: Holding, rule: str, *, is_new: bool) -> None:
-        common = {
-            "at": fact.at,
-            "schema": 1,
-            "cause": fact.id,
-            "origin": self.desk.origin,
-            "position_id": order.position_id,
-            "account": order.account,
-            "symbol": order.symbol,
-        }
+    def _tell(self, tx: Connection, news: Mapping[str, Any], holding: Holding, rule: str, *, is_new: bool) -> None:
         if holding.qty == 0:
             closed = PositionClosed(
-                id=fact_id("closed", fact.id),
+                id=fact_id("closed", news["cause"]),
                 exit_price=holding.exit_price,
                 realized_pnl_usd=holding.realized_pnl_usd,
                 exit_reason=reason_of(rule),
-                **common,  # type: ignore[arg-type]  # the fields that all three facts share
+                **news,
             )
             self.desk.announce(tx, Stream.DECISIONS, closed)
             return
         fact_type = PositionOpened if is_new else PositionChanged
         changed = fact_type(
-            id=fact_id("position", fact.id),
+            id=fact_id("position", news["cause"]),
             qty=holding.qty,
             entry_price=holding.entry_price,
-            **common,  # type: ignore[arg-type]
+            **news,
         )
         self.desk.announce(tx, Stream.DECISIONS, changed)
 
-    # ------------------------------------------------------------ adjustments
+    # ------------------------------------------------------------ what no trade brought
 
     def _adjusted(self, tx: Connection, fact: PositionAdjusted) -> None:
-        """Bring the position to what the brokerage holds, by one entry that says that it is an adjustment."""
-        held = positions.open_in(tx, fact.account, fact.symbol)
-        difference = fact.qty - (held.qty if held else 0)
-        if difference == 0:
-            return
-        row = self._adjustment_order(tx, fact, held, difference)
-        fill = Fill(
-            fill_id=fill_id(fact.account, _adjustment_name(fact), abs(difference)),
-            broker_order_id=_adjustment_name(fact),
-            cum_qty=abs(difference),
-            side=row.order.side,
-            opens=row.order.intent.opens,
-            qty=abs(difference),
-            price=fact.price if row.order.intent.opens else None,
-            at=fact.at,
-        )
-        fills.insert(
-            tx,
-            fill=fill,
-            account=fact.account,
-            order_id=row.order.order_id,
-            position_id=row.order.position_id,
-            symbol=fact.symbol,
-            execution_id=None,
-            source="adjustment",
-            read_at=self.desk.wall(),
-        )
-        orders.record_filled(tx, row.order.order_id, abs(difference), fact.at)
-        self._fold(tx, fact, row, held)
+        entry = adjusting.adjust(tx, fact, self.desk.wall())
+        if entry is not None:
+            self._fold(tx, fact.id, fact.at, entry.row, entry.held)
+            self._settle(tx, fact.account, fact.symbol)
 
-    @staticmethod
-    def _adjustment_order(
-        tx: Connection, fact: PositionAdjusted, held: PositionRow | None, difference: int
-    ) -> OrderRow:
-        order_id = external_order_id(fact.account, _adjustment_name(fact))
-        side = Side.BUY if difference > 0 else Side.SELL
-        order = Order(
-            order_id=order_id,
-            client_order_id=f"adjustment-{order_id.hex}",
-            account=fact.account,
-            position_id=held.position_id if held else position_id(order_id),
-            recommendation=None,
-            symbol=fact.symbol,
-            side=side,
-            intent=_intent(side, closes=held is not None and held.qty * difference < 0),
-            qty=abs(difference),
-            type=OrderType.MARKET,
-            limit_price=None,
-            reason=ExitReason.EXTERNAL,
-            approved_at=fact.at,
-        )
-        orders.insert(tx, order, held.strategy if held else ADOPTED, external=True)
-        orders.mark_accepted(tx, order_id, _adjustment_name(fact), fact.at)
-        return orders.get(tx, order_id)
+    def _settled(self, tx: Connection, fact: PositionSettled) -> bool:
+        if not activities.insert(tx, fact, self.desk.wall()):
+            return False
+        self._settle(tx, fact.account, fact.symbol)
+        return True
+
+    def _settle(self, tx: Connection, account: AccountName, symbol: str) -> None:
+        """What was booked and waited for what it belongs to."""
+        for entry in settling.settle(tx, account, symbol, self.desk.clock(), self.desk.wall()):
+            order = entry.row.order
+            self._fold(tx, str(order.order_id), order.approved_at, entry.row, entry.held)
 
 
-def _adjustment_name(fact: PositionAdjusted) -> str:
-    return f"adjustment-{fact.id}"
-
-
-def _intent(side: Side, *, closes: bool) -> Intent:
-    if side is Side.BUY:
-        return Intent.BUY_TO_CLOSE if closes else Intent.BUY_TO_OPEN
-    return Intent.SELL_TO_CLOSE if closes else Intent.SELL_TO_OPEN
-
-
-def _exit_rule(order: Order, held: PositionRow | None) -> str:
-    """A fill of a closing order brings the rule that wrote it; a late entry fill keeps what was there."""
-    if not order.intent.opens:
-        return order.reason
-    return (held.exit_rule if held else None) or ExitReason.EXTERNAL
+def _exit_rule(holding: Holding) -> str:
+    """What took away last; an entry that took something away (a sale was read before it) is nobody's rule."""
+    return holding.left_by or ExitReason.EXTERNAL

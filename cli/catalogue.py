@@ -70,7 +70,21 @@ def exits_page() -> str:
 _OTHERS: Final = (
     ("a SELL", "A recommendation to sell closes what it names, at most what is held.", "`signal`"),
     ("`gapless flatten`", "A person closes all that an account holds, at once.", "`manual`"),
-    ("the brokerage", "Somebody else closed it: by hand, by a bracket leg, by assignment.", "`external`"),
+    (
+        "somebody else",
+        "By hand, by a bracket leg, by a liquidation: an order that is not ours.",
+        "`external`",
+    ),
+    ("`expired`", "It expired: it leaves at 0.", "`expiry`"),
+    ("`exercised`, `assigned`", "At its end: it leaves at 0, and its shares come or go at the strike.", "`expiry`"),
+    ("`cash_settled`", "At its end, for cash: it leaves at what it was worth.", "`expiry`"),
+    ("`exercised_early`, `assigned_early`", "The same before its last session.", "`external`"),
+    ("`delivered`", "Shares that left by an exercise or an assignment, at the strike.", "`external`"),
+    (
+        "`unconfirmed`",
+        "A contract that has ended and is gone, and nobody has said why yet: at no price until the brokerage does.",
+        "`external`",
+    ),
 )
 
 

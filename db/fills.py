@@ -42,13 +42,14 @@ def insert(
         "at": fill.at,
         "source": source,
         "read_at": read_at,
+        "held_after": fill.held_after,
     }
     inserted = tx.execute(
         text(
             "INSERT INTO fills (fill_id, account, broker_order_id, cum_qty, execution_id, order_id, position_id,"
-            " symbol, side, qty, price, at, source, read_at)"
+            " symbol, side, qty, price, at, source, read_at, held_after)"
             " VALUES (:fill_id, :account, :broker_order_id, :cum_qty, :execution_id, :order_id, :position_id, :symbol,"
-            " :side, :qty, :price, :at, :source, :read_at)"
+            " :side, :qty, :price, :at, :source, :read_at, :held_after)"
             " ON CONFLICT (account, broker_order_id, cum_qty) DO NOTHING"
         ),
         values,
@@ -65,7 +66,7 @@ def of_position(tx: Connection, position_id: PositionId | UUID) -> Sequence[Fill
     """Return every fill of the position, in any order: the fold sorts them."""
     rows = tx.execute(
         text(
-            "SELECT fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at"
+            "SELECT fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at, held_after, reason"
             " FROM fills f JOIN orders USING (order_id) WHERE f.position_id = :position_id"
         ),
         {"position_id": position_id},
@@ -80,6 +81,8 @@ def of_position(tx: Connection, position_id: PositionId | UUID) -> Sequence[Fill
             qty=r.qty,
             price=None if r.price is None else Decimal(r.price),
             at=r.at,
+            held_after=r.held_after,
+            reason=r.reason,
         )
         for r in rows
     ]
@@ -94,13 +97,13 @@ def filled_of_order(tx: Connection, order_id: OrderId) -> int:
 
 
 def stored(tx: Connection, account: AccountName, overlap: timedelta) -> tuple[datetime, frozenset[tuple[str, int]]]:
-    """Return the time of the newest execution of *account*, and the keys of those up to *overlap* before it.
+    """Return the time of the newest trade of *account*, and the keys of those up to *overlap* before it.
 
     Without any execution the time is when the account became ours: what was traded before is not.
     """
     newest: datetime = tx.execute(
         text(
-            "SELECT coalesce((SELECT max(at) FROM fills WHERE account = :account AND source <> 'adjustment'),"
+            "SELECT coalesce((SELECT max(at) FROM fills WHERE account = :account AND source IN ('stream', 'activity')),"
             " (SELECT ours_since FROM accounts WHERE account = :account))"
         ),
         {"account": account},

@@ -45,6 +45,7 @@ def mismatches(tx: Connection) -> list[Mismatch]:
         *_positions(holdings),
         *_orders(tx),
         *_fills_in_place(tx),
+        *_bookings(tx),
         *_live_closes(tx),
         *_commitments(tx, holdings),
         *_decisions(tx),
@@ -57,7 +58,8 @@ def _fills(tx: Connection) -> Mapping[UUID, Sequence[Fill]]:
     found: dict[UUID, list[Fill]] = defaultdict(list)
     rows = tx.execute(
         text(
-            "SELECT f.position_id, fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at"
+            "SELECT f.position_id, fill_id, f.broker_order_id, cum_qty, f.side, opening, f.qty, price, at, held_after,"
+            " reason"
             " FROM fills f JOIN orders USING (order_id)"
         )
     )
@@ -71,6 +73,8 @@ def _fills(tx: Connection) -> Mapping[UUID, Sequence[Fill]]:
             qty=r.qty,
             price=r.price,
             at=r.at,
+            held_after=r.held_after,
+            reason=r.reason,
         )
         found[r.position_id].append(fill)
     return found
@@ -155,6 +159,21 @@ def _fills_in_place(tx: Connection) -> Iterator[Mismatch]:
         for field in ("account", "symbol", "side"):
             if getattr(row, field) != getattr(row, f"order_{field}"):
                 yield Mismatch("fills", fill, field, getattr(row, field), getattr(row, f"order_{field}"))
+
+
+def _bookings(tx: Connection) -> Iterator[Mismatch]:
+    """What counts as applied of a booking is in fills."""
+    rows = tx.execute(
+        text(
+            "SELECT a.account, a.activity_id, a.applied_qty, coalesce(sum(f.qty), 0)::integer AS total"
+            " FROM activities a LEFT JOIN fills f ON f.account = a.account AND f.source = 'settlement'"
+            "  AND split_part(f.broker_order_id, '+', 1) = 'activity-' || a.activity_id"
+            " WHERE a.kind IS NOT NULL GROUP BY a.account, a.activity_id ORDER BY a.account, a.activity_id"
+        )
+    )
+    for row in rows:
+        if row.applied_qty != row.total:
+            yield Mismatch("activities", f"{row.account} {row.activity_id}", "applied_qty", row.applied_qty, row.total)
 
 
 def _live_closes(tx: Connection) -> Iterator[Mismatch]:

@@ -80,20 +80,21 @@ def _row(r: Row[Any]) -> OrderRow:
     )
 
 
-def insert(tx: Connection, order: Order, strategy: str, *, external: bool = False) -> None:
+def insert(tx: Connection, order: Order, strategy: str, *, external: bool = False, detail: str | None = None) -> None:
     """Write *order* as approved; an opening one thereby reserves its dollars.
 
-    An order placed by somebody else (*external*) is written as accepted: it lives at the brokerage already.
+    An order placed by somebody else (*external*) is written as accepted: it lives at the brokerage already; *detail*
+    says what can be known of it.
     """
     instrument = parse_symbol(order.symbol)
     tx.execute(
         text(
             "INSERT INTO orders (order_id, client_order_id, account, position_id, recommendation, external, symbol,"
             " underlying, kind, multiplier, strategy, side, intent, qty, type, limit_price, status, reason,"
-            " approved_at)"
+            " approved_at, detail)"
             " VALUES (:order_id, :client_order_id, :account, :position_id, :recommendation, :external, :symbol,"
             " :underlying, :kind, :multiplier, :strategy, :side, :intent, :qty, :type, :limit_price, :status, :reason,"
-            " :approved_at)"
+            " :approved_at, :detail)"
         ),
         {
             "order_id": order.order_id,
@@ -115,6 +116,7 @@ def insert(tx: Connection, order: Order, strategy: str, *, external: bool = Fals
             "status": OrderStatus.ACCEPTED if external else OrderStatus.APPROVED,
             "reason": order.reason,
             "approved_at": order.approved_at,
+            "detail": detail,
         },
     )
 

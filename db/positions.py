@@ -101,17 +101,32 @@ def open_in(tx: Connection, account: AccountName, symbol: str) -> PositionRow | 
     return None if row is None else _row(row)
 
 
-def adjusted_away(tx: Connection, account: AccountName, symbol: str, traded_at: datetime) -> PositionRow | None:
-    """Return the position of *symbol* that an adjustment closed after *traded_at*: a trade read late explains it."""
+def open_at(tx: Connection, account: AccountName, symbol: str, moment: datetime) -> PositionRow | None:
+    """Return the position of *symbol* that was open at *moment*, whatever became of it, and hold it."""
     row = tx.execute(
         text(
-            f"{_SELECT} WHERE account = :account AND symbol = :symbol AND closed_at >= :traded_at AND EXISTS"
-            " (SELECT 1 FROM fills f WHERE f.position_id = p.position_id AND f.price IS NULL)"
-            " ORDER BY closed_at DESC LIMIT 1 FOR UPDATE OF p"
+            f"{_SELECT} WHERE account = :account AND symbol = :symbol AND opened_at <= :moment"
+            " AND (closed_at IS NULL OR closed_at >= :moment) ORDER BY p.opened_at DESC LIMIT 1 FOR UPDATE OF p"
         ),
-        {"account": account, "symbol": symbol, "traded_at": traded_at},
+        {"account": account, "symbol": symbol, "moment": moment},
     ).one_or_none()
     return None if row is None else _row(row)
+
+
+def adjusted_since(tx: Connection, account: AccountName, symbol: str, since: datetime) -> Sequence[PositionRow]:
+    """Return the positions of *symbol* that were adjusted after *since*, the first adjusted first, and hold them.
+
+    What is read late may be what such an adjustment missed.
+    """
+    rows = tx.execute(
+        text(
+            f"{_SELECT} WHERE account = :account AND symbol = :symbol AND EXISTS (SELECT 1 FROM fills f"
+            "  WHERE f.position_id = p.position_id AND f.source = 'adjustment' AND f.at > :since)"
+            " ORDER BY p.opened_at, p.position_id FOR UPDATE OF p"
+        ),
+        {"account": account, "symbol": symbol, "since": since},
+    )
+    return [_row(r) for r in rows]
 
 
 def all_open(

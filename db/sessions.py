@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from domain.session import Session
+from domain.instrument import Option, parse_symbol
+from domain.session import Session, last_session_until, trading_day
+
+#: How far before its expiration a contract may have traded for the last time: the longest row of closed days.
+_CLOSED_DAYS = timedelta(days=6)
 
 
 def keep(tx: Connection, sessions: Sequence[Session]) -> None:
@@ -29,3 +33,17 @@ def between(tx: Connection, first: date, last: date) -> tuple[Session, ...]:
         {"first": first, "last": last},
     )
     return tuple(Session(day=r.day, open=r.open, close=r.close) for r in rows)
+
+
+def last_of(tx: Connection, option: Option) -> Session | None:
+    """Return the session after which *option* trades no more, None beyond the known calendar."""
+    return last_session_until(option.expiration, between(tx, option.expiration - _CLOSED_DAYS, option.expiration))
+
+
+def has_ended(tx: Connection, symbol: str, now: datetime) -> bool:
+    """Has the contract traded for the last time? A stock has not; without a calendar the day after decides."""
+    instrument = parse_symbol(symbol)
+    if not isinstance(instrument, Option):
+        return False
+    last = last_of(tx, instrument)
+    return trading_day(now) > instrument.expiration if last is None else now >= last.close

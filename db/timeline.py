@@ -18,7 +18,8 @@ Facts = Sequence[tuple[str, dict[str, Any]]]
 #: At the same moment causes come before effects.
 _RANK: Final = (
     *("recommended", "approved", "refused", "exit triggered", "order written", "sent", "accepted", "filled"),
-    *("adjusted", "policy stored", "policy applied", "cancel asked", "order ended", "best and worst", "closed"),
+    *("settled", "adjusted", "policy stored", "policy applied", "cancel asked", "order ended"),
+    *("best and worst", "closed"),
 )
 
 
@@ -71,7 +72,7 @@ def _reasons(tx: Connection, orders: Rows) -> Iterator[dict[str, Any]]:
 
 def _of_order(order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     known = {"order_id": order["order_id"]}
-    written = ("side", "intent", "qty", "type", "limit_price", "reason", "external")
+    written = ("side", "intent", "qty", "type", "limit_price", "reason", "external", "detail")
     reserved = _reserved_usd(order)
     more = {} if reserved is None else {"reserved_usd": reserved}
     yield _event(order["approved_at"], "order written", **known, **{key: order[key] for key in written}, **more)
@@ -93,13 +94,13 @@ def _reserved_usd(order: Mapping[str, Any]) -> Decimal | None:
 
 def _of_fill(fill: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """An adjustment is an entry of ours without a trade behind it; why it was made stands in its fact."""
-    is_adjustment = fill["source"] == "adjustment"
+    event = {"adjustment": "adjusted", "settlement": "settled"}.get(fill["source"], "filled")
     keys = ("fill_id", "order_id", "side", "qty", "price", "cum_qty", "source")
     told = {key: fill[key] for key in keys}
-    if is_adjustment:
+    if event == "adjusted":
         ours = (body for _, body in facts if body.get("order_id") == str(fill["order_id"]))
         told["reason"] = next((body.get("reason") for body in ours), None)
-    return _event(fill["at"], "adjusted" if is_adjustment else "filled", **told)
+    return _event(fill["at"], event, **told)
 
 
 def _of_facts(facts: Facts) -> Iterator[dict[str, Any]]:

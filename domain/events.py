@@ -70,6 +70,16 @@ class FillSource(StrEnum):
     ACTIVITY = "activity"
 
 
+class Settlement(StrEnum):
+    """What a brokerage does to a position without an order. *delivered*: shares that came or went at a strike."""
+
+    EXPIRED = "expired"
+    EXERCISED = "exercised"
+    ASSIGNED = "assigned"
+    CASH_SETTLED = "cash_settled"
+    DELIVERED = "delivered"
+
+
 def require(holds: bool, field: str, expected: str, value: object) -> None:
     """Raise ValueError naming *field*, what is *expected* of it and its *value*, unless *holds*."""
     if not holds:
@@ -255,6 +265,40 @@ class PositionAdjusted(OurFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSettled(OurFact):
+    """The brokerage booked an expiry, an exercise, an assignment or the shares of one: a move without an order.
+
+    *qty* is signed, units: negative takes from a long position or adds to a short one. *price* is always known, dollars
+    per share: 0 for a contract that ended (its worth is in the shares), the strike for shares, its worth for cash.
+    The brokerage tells the day alone; *at* is 16:00 of it in New York. *net_amount_usd* is the cash that moved.
+    """
+
+    account: AccountName
+    activity_id: str
+    kind: Settlement
+    symbol: str
+    qty: int
+    price: Decimal
+    net_amount_usd: Decimal | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityBooked(OurFact):
+    """The brokerage booked something that moves no position by a rule of ours: shown to people, never dropped.
+
+    *word* is the brokerage's own; *at* is 16:00 New York time of the day it names.
+    """
+
+    account: AccountName
+    activity_id: str
+    word: str
+    symbol: str | None
+    net_amount_usd: Decimal | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """Best bid and offer of one symbol. A missing side is None: not a price of zero dollars."""
 
@@ -421,6 +465,8 @@ AnyFact = (
     | OrderCanceled
     | OrderExpired
     | PositionAdjusted
+    | PositionSettled
+    | ActivityBooked
     | QuotesTicked
     | ClockMoved
     | RecommendationRefused

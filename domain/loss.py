@@ -14,7 +14,7 @@ from typing import Final
 
 from domain.account import Limits
 from domain.known import Known, Unknown
-from domain.positions import Fill, fold
+from domain.positions import Fill, effective
 
 #: A second look is fresh when it saw a newer price than the first, or when what it saw has stood for so long.
 STANDS: Final = timedelta(seconds=5)
@@ -73,15 +73,12 @@ class Day:
 
 def day_of(fills: Sequence[Fill], opened: datetime) -> Day:
     """Return what *fills* of one position did since *opened*; a fill at the instant of the open belongs to the day."""
-    since = [f for f in fills if f.at >= opened]
-    at_open, held = _held([f for f in fills if f.at < opened]), _held(fills)
+    moves = effective(fills)
+    since = [f for f in moves if f.at >= opened]
+    at_open = sum(f.signed_qty for f in moves if f.at < opened)
     flow = sum((-f.signed_qty * f.price for f in since if f.price is not None), start=Decimal(0))
-    traded = sum(f.signed_qty for f in since if f.price is not None)
-    return Day(at_open, flow, held, at_open + traded - held)
-
-
-def _held(fills: Sequence[Fill]) -> int:
-    return fold(fills, 1).qty if any(f.price is not None for f in fills) else 0
+    unexplained = sum(-f.signed_qty for f in since if f.price is None)
+    return Day(at_open, flow, sum(f.signed_qty for f in moves), unexplained)
 
 
 def mark_of(bid: Decimal | None, ask: Decimal | None, at: datetime, source: str) -> Known[Decimal] | Unknown:

@@ -43,7 +43,17 @@ def trading_day(now: datetime) -> date:
 
 def day_began(now: datetime) -> datetime:
     """Return midnight in New York, in UTC: where the trading day of *now* begins."""
-    return datetime.combine(trading_day(now), time(), NEW_YORK).astimezone(UTC)
+    return day_start(trading_day(now))
+
+
+def day_start(day: date) -> datetime:
+    """Return midnight in New York, in UTC, with which *day* begins."""
+    return at_new_york(day, time())
+
+
+def at_new_york(day: date, clock: time) -> datetime:
+    """Return *clock* of *day* in New York, in UTC."""
+    return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)
 
 
 def last_session_until(expiration: date, sessions: tuple[Session, ...]) -> Session | None:

@@ -53,6 +53,14 @@ REASONS: Final[Mapping[str, ExitReason]] = MappingProxyType(
         "signal": ExitReason.SIGNAL,
         "manual": ExitReason.MANUAL,
         "external": ExitReason.EXTERNAL,
+        "expired": ExitReason.EXPIRY,
+        "exercised": ExitReason.EXPIRY,
+        "assigned": ExitReason.EXPIRY,
+        "cash_settled": ExitReason.EXPIRY,
+        "exercised_early": ExitReason.EXTERNAL,
+        "assigned_early": ExitReason.EXTERNAL,
+        "delivered": ExitReason.EXTERNAL,
+        "unconfirmed": ExitReason.EXTERNAL,
     }
 )
 

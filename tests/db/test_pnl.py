@@ -128,7 +128,7 @@ def test_what_left_without_a_price_today_is_unknown(tx: Connection):
     position = held(tx, YESTERDAY)
     taken: dict[str, Any] = {"side": Side.SELL, "intent": Intent.SELL_TO_CLOSE, "position_id": position}
     other = open_order(tx, 2, external=True, symbol=PUT, **taken)
-    fill(tx, other, 1, 1, price=None, source="adjustment", at=NOON)
+    fill(tx, other, 1, 1, price=None, source="adjustment", at=NOON, held_after=1)
 
     assert Unknown(f"{PUT} left without a known price", "fills") == since_open(tx)
 

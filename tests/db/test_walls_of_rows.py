@@ -198,7 +198,44 @@ def test_a_fill_that_cannot_be_is_refused(tx: Connection, filled: Order, over: d
 
 def test_an_adjustment_may_lack_its_price(tx: Connection, filled: Order):
     """What nobody knows is not invented."""
-    assert fill(tx, filled, 1, 4, price=None, source="adjustment")
+    assert fill(tx, filled, 1, 4, price=None, source="adjustment", held_after=2)
+
+
+@pytest.mark.parametrize(("source", "held_after"), [("adjustment", None), ("stream", 3), ("settlement", 0)])
+def test_only_an_adjustment_says_what_was_held(tx: Connection, filled: Order, source: str, held_after: int | None):
+    """And it always does: without that it would take the same units twice."""
+    wrong = {"source": source, "held_after": held_after}
+    refused(tx, errors.CheckViolation, "an_adjustment_says_what_was_held", lambda: fill(tx, filled, 1, 4, **wrong))
+
+
+BOOKED = (
+    "INSERT INTO activities (account, activity_id, word, kind, day, symbol, qty, price, description, fact_id, at,"
+    " read_at) VALUES ('large', 'a-1', 'OPEXP', :kind, '2026-02-03', :symbol, :qty, :price, '', 'f', :now, :now)"
+)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{"symbol": None}, {"qty": None}, {"price": None}, {"qty": 0}, {"price": -1}, {"kind": "split"}],
+    ids=lambda over: str(over),
+)
+def test_what_moves_a_position_is_whole(tx: Connection, over: dict[str, Any]):
+    """Which, how much and at what price: otherwise it is an activity of no kind, and moves nothing."""
+    values: dict[str, Any] = {"kind": "expired", "symbol": PUT, "qty": -2, "price": 0, "now": NOON} | over
+    with pytest.raises(IntegrityError), tx.begin_nested():
+        run(tx, BOOKED, **values)
+
+
+def test_an_activity_is_applied_once_and_stays_what_it_is(tx: Connection):
+    """Never for more than it says, never backwards, never edited and never gone."""
+    run(tx, BOOKED, kind="expired", symbol=PUT, qty=-2, price=0, now=NOON)
+    run(tx, "UPDATE activities SET applied_qty = 2")
+
+    for change in ("applied_qty = 3", "applied_qty = 1", "qty = -1", "price = 1", "kind = NULL"):
+        with pytest.raises(IntegrityError), tx.begin_nested():
+            run(tx, f"UPDATE activities SET {change}")
+    with pytest.raises(IntegrityError), tx.begin_nested():
+        run(tx, "DELETE FROM activities")
 
 
 def test_a_fill_without_its_position_cannot_be_committed(engine: Engine):

@@ -69,6 +69,7 @@ def a_holding(qty: int, **over: Any) -> Holding:
         "realized_pnl_usd": Decimal(0),
         "opened_at": NOON,
         "closed_at": None if qty else NOON,
+        "left_by": None if qty else "external",
     }
     return Holding(**values | over)
 
@@ -120,6 +121,8 @@ def fill(tx: Connection, order: Order, qty: int, cum: int, **over: Any) -> bool:
         "qty": qty,
         "price": Decimal("7.10"),
         "at": NOON,
+        "held_after": None,
+        "reason": order.reason,
     }
     row: dict[str, Any] = {"execution_id": None, "source": "stream", "position_id": order.position_id}
     row |= {name: over.pop(name) for name in list(over) if name in row}

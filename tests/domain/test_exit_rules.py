@@ -447,10 +447,10 @@ REPORTED = {
     "trailing": ["trailing", "trailing_price", "trailing_tiers"],
     "max_hold": ["max_hold", "min_progress"],
     "end_of_day": ["end_of_day", "half_day", "end_of_day_window"],
-    "expiry": ["theta_decay", "near_expiry", "expiry"],
+    "expiry": ["theta_decay", "near_expiry", "expiry", "expired", "exercised", "assigned", "cash_settled"],
     "signal": ["signal_reversal", "earnings", "regime", "signal"],
     "manual": ["manual"],
-    "external": ["external"],
+    "external": ["external", "exercised_early", "assigned_early", "delivered", "unconfirmed"],
 }
 
 

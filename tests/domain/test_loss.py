@@ -33,6 +33,8 @@ def a_fill(number: int, side: Side, qty: int, price: str | None, after: timedelt
         qty=qty,
         price=None if price is None else Decimal(price),
         at=OPEN + after,
+        held_after=7 if price is None else None,
+        reason="stop",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.events import Side
 from domain.ids import fill_id
-from domain.positions import Fill, Holding, fold
+from domain.positions import Fill, Holding, effective, fold
 from tests.factories import LARGE, NOON
 
 HUNDRED = 100
@@ -22,7 +22,8 @@ SPECK = Decimal("0.000000001")
 
 
 def fills_of(*trades: tuple[int, str | None]) -> list[Fill]:
-    """One order each, a second apart: (signed quantity, price)."""
+    """One order each, a second apart: (signed quantity, price); without a price it is an adjustment by so many."""
+    before = [sum(qty for qty, _ in trades[:number]) for number in range(len(trades))]
     return [
         Fill(
             fill_id=fill_id(LARGE, f"order-{number:03}", abs(qty)),
@@ -33,6 +34,8 @@ def fills_of(*trades: tuple[int, str | None]) -> list[Fill]:
             qty=abs(qty),
             price=None if price is None else Decimal(price),
             at=NOON + number * timedelta(seconds=1),
+            held_after=before[number] + qty if price is None else None,
+            reason="external" if price is None else "stop",
         )
         for number, (qty, price) in enumerate(trades)
     ]
@@ -42,7 +45,7 @@ def held(*trades: tuple[int, str | None], multiplier: int = HUNDRED) -> Holding:
     return fold(fills_of(*trades), multiplier)
 
 
-def after(seconds: int) -> object:
+def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
@@ -60,12 +63,19 @@ def test_a_second_buy_averages_the_entry():
 
 def test_what_opens_comes_before_what_closes_at_the_same_instant():
     """On a recorded clock both have one time; the brokerage's ids say nothing about their order."""
-    opening, closing = fills_of((10, "7.20"), (-10, None))
+    opening, closing = fills_of((10, "7.20"), (-10, "8.00"))
     closing = replace(closing, at=opening.at, broker_order_id="order-000-before")
 
     holding = fold([closing, opening], HUNDRED)
 
-    assert (0, Decimal("7.20"), None) == (holding.qty, holding.entry_price, holding.realized_pnl_usd)
+    assert (0, Decimal("7.20"), Decimal(800)) == (holding.qty, holding.entry_price, holding.realized_pnl_usd)
+
+
+def test_an_adjustment_comes_before_the_trades_of_its_instant():
+    """On a recorded clock the close that follows it has its time: three of five were left, and three are sold."""
+    bought, sold = fills_of((5, "7.00"), (-3, "8.00"))
+
+    assert 0 == fold([bought, sold, replace(stated(3, 1), at=sold.at)], HUNDRED).qty
 
 
 def test_a_partial_close_keeps_the_entry_and_realises_its_share():
@@ -87,6 +97,7 @@ def test_a_closed_position_says_what_it_was():
         realized_pnl_usd=Decimal(200),
         opened_at=NOON,
         closed_at=NOON + timedelta(seconds=3),
+        left_by="stop",
     )
 
     assert expected == held((10, "7.20"), (5, "8.00"), (-5, "8.00"), (-10, "7.40"))
@@ -167,6 +178,54 @@ def test_an_execution_that_is_read_late_takes_the_place_of_its_adjustment():
     assert (0, Decimal("8.00"), Decimal(1000)) == (holding.qty, holding.exit_price, holding.realized_pnl_usd)
 
 
+def stated(held_after: int, second: float, price: str | None = None) -> Fill:
+    """An adjustment: what the brokerage held at that second."""
+    [fill] = fills_of((1, None))
+    name = f"adjustment-{second}"
+    named = replace(fill, fill_id=fill_id(LARGE, name, 1), broker_order_id=name, at=after(second))
+    return replace(named, held_after=held_after, price=None if price is None else Decimal(price))
+
+
+def test_a_part_that_is_explained_late_is_not_taken_twice():
+    """Two of five were sold by hand, adjusted away, and then read: three stay, and the P&L of the two is known."""
+    bought, sold = fills_of((5, "7.00"), (-2, "8.00"))
+    holding = fold([bought, stated(3, 1.5), sold], HUNDRED)
+
+    assert (3, Decimal("8.00"), Decimal(200)) == (holding.qty, holding.exit_price, holding.realized_pnl_usd)
+
+
+def test_what_was_added_is_explained_by_a_purchase_that_is_read_late():
+    """Six of ten were read, the other four adopted at an average price, and then read: ten, at their own prices."""
+    first, late = fills_of((6, "7.00"), (4, "8.00"))
+    adopted = stated(10, 1.5, "7.40")
+
+    assert (10, Decimal("7.16")) == ((h := fold([first, adopted], HUNDRED)).qty, h.entry_price)
+    assert fold([first, late], HUNDRED) == fold([first, adopted, late], HUNDRED)
+
+
+def test_an_adjustment_never_crosses_zero():
+    """Three held, the brokerage shows two short: three are taken, and the short is another position."""
+    assert 0 == fold([*fills_of((3, "7.00")), stated(-2, 1)], HUNDRED).qty
+
+
+def test_what_costs_nothing_opens_nothing():
+    """One of two purchases is not read yet, a sale by hand is, and one expired: nothing is short for nothing."""
+    first, sold, expired = fills_of((1, "7.00"), (-1, "8.00"), (-1, "0"))
+    late = replace(first, broker_order_id="order-late", fill_id=fill_id(LARGE, "order-late", 1))
+
+    assert 0 == fold([first, sold, expired], HUNDRED).qty
+    whole = fold([first, sold, expired, late], HUNDRED)
+    assert (0, Decimal(-600)) == (whole.qty, whole.realized_pnl_usd)
+
+
+def test_who_took_last_is_told():
+    """The order whose fill came last in time, whatever arrived last; an adjustment only where it took something."""
+    bought, sold = fills_of((5, "7.00"), (-5, "8.00"))
+    assert "stop" == fold([stated(0, 2), sold, bought], HUNDRED).left_by
+    assert "external" == fold([replace(sold, qty=3), stated(0, 2), bought], HUNDRED).left_by
+    assert fold([bought], HUNDRED).left_by is None
+
+
 def test_fills_of_one_instant_follow_their_order():
     """Executions of the same millisecond are sorted by their order and what it had filled: the result is one."""
     first, second = fills_of((3, "7.00"), (2, "8.00"))
@@ -194,6 +253,18 @@ def test_the_order_of_arrival_does_not_matter(made: list[tuple[int, str]], data:
     shuffled = data.draw(st.permutations(fills))
 
     assert fold(fills, HUNDRED) == fold(shuffled, HUNDRED)
+
+
+@given(made=trades, stating=st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 9)), max_size=4), data=st.data())
+def test_adjustments_in_any_order_of_arrival_add_up_to_one(
+    made: list[tuple[int, str]], stating: list[tuple[int, int]], data: st.DataObject
+):
+    """Trades and statements about what is held, shuffled: one holding, and what moved is what is held."""
+    fills = [*fills_of(*made), *(stated(held, second + place / 10) for place, (held, second) in enumerate(stating))]
+    shuffled = data.draw(st.permutations(fills))
+
+    assert fold(fills, HUNDRED) == fold(shuffled, HUNDRED)
+    assert sum(move.signed_qty for move in effective(fills)) == fold(fills, HUNDRED).qty
 
 
 @given(made=trades)

@@ -1,0 +1,12 @@
+"""What the brokerage books without an order, and adjustments that say what was held."""
+
+from __future__ import annotations
+
+from migrations.sql import run_beside
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    run_beside(__file__)
