@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
 
+from actors.bookings import Booked, Bookings
 from actors.catch_up import CatchUp, Names, Stored
 from brokerage import facts
 from brokerage.alpaca_feeds import QuoteFeed, option_feed, stock_feed, trade_feed
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 CATCH_UP_EVERY: Final = timedelta(seconds=15)
 #: After a failed catch-up.
 CATCH_UP_AGAIN: Final = timedelta(seconds=5)
+#: What is booked without an order is listed a day late on paper: minutes do not matter, and requests are few.
+BOOKINGS_EVERY: Final = timedelta(minutes=5)
 #: How long a timer waits for the server to confirm a changed subscription.
 CONFIRM_S: Final = 2.0
 #: Source: a paper account measured over eleven weeks: open sockets went mute after 19 to 400 minutes.
@@ -70,6 +73,8 @@ class Doors:
     pending: Callable[[AccountName], Sequence[tuple[str, str]]]
     #: The executions that our rows hold.
     stored: Callable[[AccountName], Stored]
+    #: What was booked without an order and our rows hold.
+    booked: Callable[[AccountName], Booked]
     wall: Callable[[], datetime]
 
 
@@ -95,8 +100,13 @@ class Feeds:
         self._unpriced: set[str] = set()
         self._reconnected: set[str] = set()
         self._next: dict[AccountName, datetime] = {}
+        self._next_bookings: dict[AccountName, datetime] = {}
         self._names = {name: Names() for name in accounts}
         self._catch_ups = {name: self._catch_up_of(name, account) for name, account in accounts.items()}
+        self._bookings = {
+            name: Bookings(name, account.brokerage, partial(doors.booked, name), origin)
+            for name, account in accounts.items()
+        }
         self._trades = {
             name: trade_feed(_source(name), account.keys, urls, self._trade_handlers(name), doors.wall, trades_alive)
             for name, account in accounts.items()
@@ -136,6 +146,8 @@ class Feeds:
         for account in self._accounts:
             if account in self._due or now >= self._next.get(account, now):
                 self._try_to_catch_up(account, now)
+            if now >= self._next_bookings.get(account, now):
+                self._try_to_read_bookings(account, now)
 
     def subscribe(self) -> None:
         """Ask for the wanted quotes; a change returns when the servers confirmed it, or after CONFIRM_S."""
@@ -200,6 +212,24 @@ class Feeds:
             raise
         else:
             self._next[account] = now + CATCH_UP_EVERY
+
+    def read_bookings(self, account: AccountName) -> None:
+        """Publish what Alpaca booked in *account* without an order; after catching up, so that trades come first.
+
+        Raises:
+            BrokerageError: it could not be learned.
+        """
+        if found := self._bookings[account].look():
+            self._doors.publish(Stream.FILLS, found, _source(account), 0)
+
+    def _try_to_read_bookings(self, account: AccountName, now: datetime) -> None:
+        self._next_bookings[account] = now + CATCH_UP_AGAIN
+        try:
+            self.read_bookings(account)
+        except BrokerageError as e:
+            log.warning("cannot read what was booked in %s: %s", account, e)
+        else:
+            self._next_bookings[account] = now + BOOKINGS_EVERY
 
     def _catch_up_of(self, name: AccountName, account: AccountFeed) -> CatchUp:
         pending, stored = partial(self._doors.pending, name), partial(self._doors.stored, name)

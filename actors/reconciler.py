@@ -117,9 +117,11 @@ class Reconciler:
     def _act(self, tx: Connection, account: AccountName, found: Sequence[Difference], now: datetime, fix: bool) -> None:
         drift.keep_only(tx, account, [d.symbol for d in found])
         held = len(positions.all_open(tx, account))
-        may_act = fix or not needs_a_person(found, held)
+        # What trades no more is gone for a known reason, however much of it there was.
+        surprising = [d for d in found if not (d.rows_qty and sessions.has_ended(tx, d.symbol, now))]
+        may_act = fix or not needs_a_person(surprising, held)
         if not may_act:
-            log.error("account %s: %d positions would change at once; a person must decide", account, len(found))
+            log.error("account %s: %d positions would change at once; a person must decide", account, len(surprising))
         for difference in found:
             readings, first_at = drift.observe(
                 tx, account, difference.symbol, difference.kind, difference.rows_qty, difference.broker_qty, now

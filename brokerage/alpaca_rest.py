@@ -19,10 +19,11 @@ from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 
-from brokerage import translate
+from brokerage import non_trades, translate
 from brokerage.budget import Api, Lane
 from brokerage.endpoints import Endpoints, Keys
 from brokerage.port import (
+    BookedActivity,
     BrokerAccount,
     BrokerageUnavailable,
     BrokerOrder,
@@ -37,7 +38,7 @@ from domain.contracts import ChainRange, Snapshot
 from domain.events import Quote
 from domain.instrument import Contract, NotASymbol, Option, parse_symbol
 from domain.money import plain
-from domain.session import Session
+from domain.session import Session, day_start
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ MOST_PAGES: Final = 20
 ACTIVITIES_PER_PAGE: Final = 100
 #: ``after`` may be exclusive and knows fewer digits than the executions: ask for a little more than is wanted.
 _ASK_EARLIER: Final = timedelta(seconds=2)
+#: Alpaca filters what has no time by its day: ask for one more.
+_LISTED_EARLIER: Final = timedelta(days=1)
 
 
 class AlpacaBrokerage:
@@ -163,19 +166,24 @@ class AlpacaBrokerage:
         return found if found and found.qty else None
 
     def executions(self, since: datetime) -> Sequence[Execution]:
-        raw = [item for page in self._activity_pages(since - _ASK_EARLIER) for item in page]
-        found = [e for e in raw if e.at >= since]
+        after = {"after": (since - _ASK_EARLIER).isoformat()}
+        pages = self._activity_pages("/account/activities/FILL", after, _whole_executions)
+        found = [e for page in pages for e in page if e.at >= since]
         return sorted(found, key=lambda e: (e.at, e.broker_order_id, e.cum_qty))
 
-    def _activity_pages(self, since: datetime) -> Iterator[list[Execution]]:
+    def booked(self, since: date) -> Sequence[BookedActivity]:
+        after = {"after": day_start(since - _LISTED_EARLIER).isoformat(), "category": "non_trade_activity"}
+        pages = self._activity_pages("/account/activities", after, lambda raw: [non_trades.booked(a) for a in raw])
+        found = [a for page in pages for a in page if a.day >= since]
+        return sorted(found, key=lambda a: (a.day, a.activity_id))
+
+    def _activity_pages(
+        self, path: str, filters: Mapping[str, str], read: Callable[[list[translate.Json]], list[T]]
+    ) -> Iterator[list[T]]:
         """Yield page after page, ascending; the token of the next page is the id of the last activity."""
-        query: dict[str, Any] = {
-            "after": since.isoformat(),
-            "direction": "asc",
-            "page_size": ACTIVITIES_PER_PAGE,
-        }
+        query: dict[str, Any] = {**filters, "direction": "asc", "page_size": ACTIVITIES_PER_PAGE}
         while True:
-            last, size, page = self._must("/account/activities/FILL", query, _activity_page)
+            last, size, page = self._must(path, query, lambda raw: (raw[-1]["id"] if raw else "", len(raw), read(raw)))
             yield page
             if size < ACTIVITIES_PER_PAGE or last == query.get("page_token"):
                 return
@@ -253,10 +261,9 @@ def _all_orders(raw: list[translate.Json]) -> list[BrokerOrder]:
     return translate.broker_orders(raw)
 
 
-def _activity_page(raw: list[translate.Json]) -> tuple[str, int, list[Execution]]:
-    """Return the last id, the size of the page, and its executions without those of fractions (somebody else's)."""
+def _whole_executions(raw: list[translate.Json]) -> list[Execution]:
+    """Return the executions of a page without those of fractions (somebody else's)."""
     fractions = [a["id"] for a in raw if not translate.is_whole(a)]
     if fractions:
         log.warning("executions of fractions of a share are left out: %s", fractions)
-    page = [translate.execution(a) for a in raw if translate.is_whole(a)]
-    return (raw[-1]["id"] if raw else ""), len(raw), page
+    return [translate.execution(a) for a in raw if translate.is_whole(a)]

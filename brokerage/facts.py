@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final
 
-from brokerage.port import BrokerOrder, Execution
+from brokerage.port import BookedActivity, BrokerOrder, Execution
 from brokerage.translate import MISSHAPEN, Json, broker_order, decimal, is_whole, moment, quote, whole
 from domain.events import (
+    ActivityBooked,
     Fact,
     FillSource,
     OrderAccepted,
@@ -23,12 +24,16 @@ from domain.events import (
     OrderExpired,
     OrderFilled,
     OrderRejected,
+    PositionSettled,
     Quote,
     QuotesTicked,
 )
 from domain.ids import AccountName, FactId, fact_id
+from domain.session import at_new_york
 
 SCHEMA: Final = 1
+#: When an activity that names only its day is held to have happened, in New York.
+BOOKED_AT: Final = time(16, 0)
 FILLS: Final = frozenset({"fill", "partial_fill"})
 ACCEPTANCES: Final = frozenset({"new", "accepted", "pending_new"})
 ENDS: Final = frozenset({"canceled", "expired", "rejected"})
@@ -164,6 +169,25 @@ def ended(order: BrokerOrder, word: str, told: Told, at: datetime) -> OrderCance
     if word == "rejected":
         return OrderRejected(**common, code="rejected", message="rejected after it was accepted")
     return OrderExpired(**common) if word == "expired" else OrderCanceled(**common)
+
+
+def booked(activity: BookedActivity, told: Told) -> PositionSettled | ActivityBooked:
+    """Return the fact of an activity without an order: one that moves a position, or one that people must see."""
+    common: Mapping[str, Any] = {
+        "id": fact_id("booked", told.account, activity.activity_id),
+        "at": at_new_york(activity.day, BOOKED_AT),
+        "schema": SCHEMA,
+        "cause": told.cause,
+        "origin": told.origin,
+        "account": told.account,
+        "activity_id": activity.activity_id,
+        "symbol": activity.symbol,
+        "net_amount_usd": activity.net_amount_usd,
+        "description": activity.description,
+    }
+    if activity.kind is None or activity.qty is None or activity.price is None:
+        return ActivityBooked(**common, word=activity.word)
+    return PositionSettled(**common, kind=activity.kind, qty=activity.qty, price=activity.price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

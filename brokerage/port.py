@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.contracts import ChainRange, Snapshot
-from domain.events import Intent, OrderType, Quote, Side
+from domain.events import Intent, OrderType, Quote, Settlement, Side
 from domain.instrument import Contract
 from domain.session import Session
 
@@ -143,6 +143,26 @@ class Execution:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedActivity:
+    """Something that the brokerage booked without an order, on *day*. *word* is its own name for it.
+
+    *kind* is None for what moves no position by a rule of ours; then nothing else of it can be relied on. Where there
+    is a kind, *qty* (signed: negative takes from a long) and *price* (dollars per share, 0 for a contract whose worth
+    is in the shares or gone) are known.
+    """
+
+    activity_id: str
+    word: str
+    kind: Settlement | None
+    day: date
+    symbol: str | None
+    qty: int | None
+    price: Decimal | None
+    net_amount_usd: Decimal | None
+    description: str
+
+
 class Brokerage(Protocol):
     """One account. Every call has a timeout; none retries by itself. Reading calls raise
     BrokerageUnavailable, NotAuthorized or RequestRefused; None means that the brokerage answered "there is none"."""
@@ -205,4 +225,11 @@ class Brokerage(Protocol):
 
     def executions(self, since: datetime) -> Sequence[Execution]:
         """Return every execution at or after *since*, oldest first, all pages."""
+        ...
+
+    def booked(self, since: date) -> Sequence[BookedActivity]:
+        """Return everything that was booked without an order on *since* or later, oldest first, all pages.
+
+        On a paper account it is listed on the day after, while positions and cash change at once.
+        """
         ...

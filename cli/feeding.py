@@ -12,12 +12,13 @@ from typing import Any
 import redis
 from sqlalchemy import Engine
 
+from actors.bookings import Booked
 from actors.catch_up import OVERLAP, Stored
 from actors.desk import Desk
 from actors.feeds import Doors
 from actors.second_look import BLIND_AFTER, SecondDoors
 from cli.burial import bury_frame
-from db import fills, marks, orders, positions, thetas
+from db import activities, fills, marks, orders, positions, thetas
 from domain.events import Fact, Quote, QuotesTicked
 from domain.ids import AccountName, FactId
 from streams.codec import encode
@@ -45,6 +46,7 @@ class Feeding:
             wanted=self.wanted,
             pending=self.pending,
             stored=self.stored,
+            booked=self.booked,
             wall=self.desk.wall,
         )
 
@@ -94,6 +96,10 @@ class Feeding:
     def stored(self, account: AccountName) -> Stored:
         with self.engine.connect() as tx:
             return Stored(*fills.stored(tx, account, OVERLAP))
+
+    def booked(self, account: AccountName) -> Booked:
+        with self.engine.connect() as tx:
+            return Booked(*activities.known(tx, account))
 
 
 def _quoted(facts: Sequence[Fact]) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from actors.bookings import Booked
 from actors.catch_up import Stored
 from actors.feeds import AccountFeed, Doors, Feeds
 from brokerage.alpaca_rest import AlpacaBrokerage
@@ -22,6 +23,7 @@ from brokerage.endpoints import Keys
 from brokerage.feed_thread import Liveness
 from brokerage.port import OrderRequest
 from domain.events import (
+    ActivityBooked,
     Fact,
     FillSource,
     Intent,
@@ -29,6 +31,7 @@ from domain.events import (
     OrderCanceled,
     OrderFilled,
     OrderType,
+    PositionSettled,
     QuotesTicked,
     Side,
 )
@@ -73,6 +76,11 @@ class Streams:
         fills = [fact for fact in self.of(OrderFilled) if fact.account == account]
         return Stored(NOW - timedelta(hours=1), frozenset((f.broker_order_id, f.cum_qty) for f in fills))
 
+    def booked(self, account: AccountName) -> Booked:
+        """Here too rows hold all that was published."""
+        ids = frozenset(f.activity_id for f in [*self.of(PositionSettled), *self.of(ActivityBooked)])
+        return Booked((NOW - timedelta(days=1)).date(), ids)
+
     def of(self, kind: type[Fact]) -> list[Any]:
         return [fact for _, fact in self.published if isinstance(fact, kind)]
 
@@ -83,6 +91,7 @@ class Streams:
             wanted=lambda: self.wanted,
             pending=lambda account: self.pending.get(account, []),
             stored=self.stored,
+            booked=self.booked,
             wall=lambda: datetime.now(UTC),
         )
 
@@ -348,6 +357,24 @@ def test_an_unreadable_frame_is_buried_and_caught_up(feeds, streams, large, pape
 
     assert [("trade_updates:large", b"junk", "no JSON")] == streams.buried
     assert 1 == len(streams.of(OrderFilled))
+
+
+def test_what_is_booked_without_an_order_is_told_once_and_never_over_the_socket(feeds, streams, large, paper):
+    """Expired by force today, listed tomorrow: one fact, however often it is asked for, with a price that is known."""
+    large.submit(buy())
+    eventually(lambda: streams.of(OrderFilled))
+    feeds.on_timer(NOW)
+    paper.tell("/book", account="large", do="expire", symbol=CALL)
+    feeds.on_timer(NOW + timedelta(minutes=6))
+    assert [] == streams.of(PositionSettled)
+
+    paper.tell("/clock", to="2026-03-11T12:00:00Z")
+    for minutes in (12, 18, 24):
+        feeds.on_timer(NOW + timedelta(minutes=minutes))
+
+    [settled] = streams.of(PositionSettled)
+    assert (CALL, -2, Decimal(0), "expired") == (settled.symbol, settled.qty, settled.price, settled.kind)
+    assert datetime(2026, 3, 10, 20, tzinfo=UTC) == settled.at
 
 
 def test_one_account_out_of_reach_does_not_hold_up_the_other(feeds, streams, brokerages, paper):

@@ -13,6 +13,7 @@ from decimal import Decimal
 from random import Random
 
 from brokerage.port import (
+    BookedActivity,
     BrokerAccount,
     BrokerageUnavailable,
     BrokerOrder,
@@ -26,10 +27,21 @@ from brokerage.port import (
     OutcomeUnknown,
 )
 from domain.contracts import ChainRange, Greeks, Snapshot
-from domain.events import Fact, FillSource, Intent, OrderAccepted, OrderCanceled, OrderFilled, OrderType, Quote, Side
+from domain.events import (
+    Fact,
+    FillSource,
+    Intent,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderType,
+    Quote,
+    Settlement,
+    Side,
+)
 from domain.ids import AccountName, fact_id
 from domain.instrument import Contract, Option, parse_symbol
-from domain.session import Session
+from domain.session import Session, trading_day
 from tests.factories import SESSION, a_contract
 
 
@@ -53,6 +65,8 @@ class Exchange:
     held: dict[str, int] = field(default_factory=dict)
     cost: dict[str, Decimal] = field(default_factory=dict)
     filled: list[Execution] = field(default_factory=list)
+    activities: list[BookedActivity] = field(default_factory=list)
+    unlisted: list[BookedActivity] = field(default_factory=list)
     trouble: float = 0.0
 
     # ------------------------------------------------------------ the port
@@ -141,6 +155,9 @@ class Exchange:
 
     def executions(self, since: datetime) -> Sequence[Execution]:
         return [e for e in self.filled if e.at >= since]
+
+    def booked(self, since: date) -> Sequence[BookedActivity]:
+        return [a for a in self.activities if a.day >= since]
 
     # ------------------------------------------------------------ the book
 
@@ -240,6 +257,32 @@ class Exchange:
         broker_id = self._place(request).broker_order_id
         while not self.orders[broker_id].ended:
             self.fill(broker_id)
+
+    def end_without_an_order(self) -> None:
+        """Some of a position is gone for nothing, and nobody says so until it is listed."""
+        free = [s for s, qty in self.held.items() if qty - self._reserved(s) > 0]
+        if not free:
+            return
+        symbol = self.rng.choice(free)
+        qty = self.rng.randint(1, self.held[symbol] - self._reserved(symbol))
+        self._book(symbol, -qty, Decimal(0))
+        self.unlisted.append(
+            BookedActivity(
+                activity_id=f"{self.name}-{len(self.unlisted) + len(self.activities)}",
+                word="OPEXP",
+                kind=Settlement.EXPIRED,
+                day=trading_day(self.clock()),
+                symbol=symbol,
+                qty=-qty,
+                price=Decimal(0),
+                net_amount_usd=Decimal(0),
+                description="Option Expiry",
+            )
+        )
+
+    def list_activities(self) -> None:
+        self.activities += self.unlisted
+        self.unlisted.clear()
 
     def _end(self, broker_id: str) -> None:
         order = self.orders[broker_id] = replace(self.orders[broker_id], status="canceled")

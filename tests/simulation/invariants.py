@@ -89,7 +89,10 @@ def assert_settled(tx: Connection, exchanges: Mapping[Any, Exchange], asked: Seq
 
 def _every_execution_is_a_fill(tx: Connection, exchange: Exchange) -> None:
     rows = tx.execute(
-        text("SELECT broker_order_id, cum_qty, qty, price FROM fills WHERE account = :name AND source <> 'adjustment'"),
+        text(
+            "SELECT broker_order_id, cum_qty, qty, price FROM fills"
+            " WHERE account = :name AND source IN ('stream', 'activity')"
+        ),
         {"name": exchange.name},
     ).all()
     truth = sorted((e.broker_order_id, e.cum_qty, e.qty, e.price) for e in exchange.filled)
