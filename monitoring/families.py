@@ -196,6 +196,12 @@ MISMATCHES: Final = Family(
     "Positions in which two readings of the brokerage's book differ from our rows in the same way",
     (*_ACCOUNT, "kind"),
 )
+UNHANDLED: Final = Family(
+    "gapless_unhandled_activities",
+    "gauge",
+    "What the brokerage booked without an order and no rule of ours turned into a fill; absent where there is none",
+    (*_ACCOUNT, "word"),
+)
 REJECTED: Final = Family(
     "gapless_recent_rejections",
     "gauge",
@@ -310,6 +316,7 @@ ROW_FAMILIES: Final = (
     UNAPPLIED_AGE,
     RECONCILE_AGE,
     MISMATCHES,
+    UNHANDLED,
     REJECTED,
     RECENT_BLIND,
     UNDECIDED,

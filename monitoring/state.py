@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import redis
 from sqlalchemy import Connection
 
-from db import gauges, heartbeats, sessions, views
+from db import activities, gauges, heartbeats, sessions, views
 from domain.account import TradingState
 from domain.checks import blind
 from domain.reconcile import KINDS
@@ -61,6 +61,7 @@ def of_rows(
     samples = [
         *(s for row in accounts for s in _account(row, now)),
         *_mismatches(tx, [row.account for row in accounts if row.reconciled_at is not None]),
+        *(Sample(of.UNHANDLED, (account, word), number) for account, word, number in activities.unhandled(tx)),
         *_recent(tx, since),
         *_undecided(tx, [row.account for row in accounts], wall),
         *(s for row in positions for s in _position(row, now)),

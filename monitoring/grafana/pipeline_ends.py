@@ -103,6 +103,14 @@ def brokerage() -> Iterator[timeseries.Panel]:
         span=6,
     )
     yield graph(
+        "Booked and not understood",
+        "What the brokerage booked without an order and no rule turned into a fill, by its own word.",
+        {"{{account}} {{word}}": series(of.UNHANDLED)},
+        unit="none",
+        runbook="PositionQuantityMismatch",
+        span=6,
+    )
+    yield graph(
         "Frames and reconnects",
         "What feeds have read, how often they had to come back, and quotes of what is held that only REST had.",
         {

@@ -300,7 +300,7 @@ class Stage:
         )
         rows = self.rows(
             "SELECT f.account, f.broker_order_id, f.cum_qty, f.qty, f.price"
-            " FROM fills f JOIN positions p USING (position_id) WHERE f.source <> 'adjustment'"
+            " FROM fills f JOIN positions p USING (position_id) WHERE f.source IN ('stream', 'activity')"
         )
         assert truth == sorted(rows)
         with self.engine.connect() as tx:

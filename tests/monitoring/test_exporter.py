@@ -21,6 +21,8 @@ from cli.groups import groups_of
 from db import dead_letters, disputes, drift, heartbeats, marks, positions, schema
 from db.disputes import Dispute
 from domain.account import TradingState
+from domain.events import ActivityBooked
+from domain.ids import fact_id
 from monitoring.exporter import Exporter
 from monitoring.patience import NoAnswer, Patient
 from streams.clients import writing_client
@@ -120,6 +122,30 @@ def test_an_account_that_was_never_compared_has_no_age_and_no_mismatches(house: 
     house.reconciler.reconcile(LARGE, house.now)
     house.now += timedelta(seconds=30)
     assert 30 == scrape()['gapless_reconcile_age_seconds{account="large"}']
+
+
+def test_what_no_rule_understood_is_counted_by_its_word(house: House, scrape: Scrape):
+    """A dividend and a split were booked: each shows under the brokerage's own word; where there is none, nothing."""
+    assert [] == [name for name in scrape() if name.startswith("gapless_unhandled_activities")]
+    for number, word in enumerate(("DIV", "SPLIT", "DIV")):
+        fact = ActivityBooked(
+            id=fact_id("booked", number),
+            at=house.now,
+            schema=1,
+            cause="test",
+            origin="test",
+            account=LARGE,
+            activity_id=f"a-{number}",
+            word=word,
+            symbol=None,
+            net_amount_usd=None,
+            description="",
+        )
+        house.tracker.handle([fact])
+
+    found = scrape()
+    counts = {w: found[f'gapless_unhandled_activities{{account="large",word="{w}"}}'] for w in ("DIV", "SPLIT")}
+    assert {"DIV": 2, "SPLIT": 1} == counts
 
 
 def test_the_trading_state_is_one_of_three(house: House, scrape: Scrape):
