@@ -150,7 +150,8 @@ class ExitActor:
             rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
             closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
             self._outlooks = outlook.gather(tx, rows, now, self._sources, self._calendar)
-            disputed = disputes.going_on(tx)
+            is_known = all(row.position_id in before for row in rows)
+            disputed = {} if is_known else disputes.going_on(tx)
         watches: dict[str, list[Watch]] = defaultdict(list)
         for row in rows:
             watch = self._watch(row, closes.get(row.position_id))

@@ -7,7 +7,9 @@ that is another it takes the rules from the row. Servers, keys and accounts to t
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -19,6 +21,9 @@ from domain.instrument import Kind
 
 log = logging.getLogger(__name__)
 
+#: How old rules may be for whoever looks often and decides nothing by them alone, in seconds of the wall.
+RULES_AGE_S: Final = 5.0
+
 
 @dataclass(slots=True)
 class Rulebook:
@@ -28,6 +33,7 @@ class Rulebook:
     settings: Settings
     hash: str = field(init=False)
     _refused: str | None = field(default=None, init=False)
+    _refreshed_at: float | None = field(default=None, init=False)  # monotonic seconds
 
     def __post_init__(self) -> None:
         self.hash = self.settings.hash()
@@ -50,6 +56,13 @@ class Rulebook:
             return self.settings
         self.hash = self.settings.hash()
         log.warning("rules %s are in force", self.hash)
+        return self.settings
+
+    def lately(self) -> Settings:
+        """Return the settings with the rules that were in force RULES_AGE_S ago at most: for a look, not a decision."""
+        if self._refreshed_at is None or time.monotonic() - self._refreshed_at >= RULES_AGE_S:
+            self._refreshed_at = time.monotonic()
+            self.refresh()
         return self.settings
 
     def policy_of(self, account: AccountName, strategy: str, kind: Kind) -> ExitPolicy:

@@ -253,7 +253,7 @@ class Wiring:
             covers=lambda symbol: partition_of(symbol, number) == partition,
             instance=self.runtime.instance,
             within=within,
-            sources=lambda: self.rules.refresh().sources(),
+            sources=lambda: self.rules.lately().sources(),
         )
         keeper = keeper or self.runtime.keep(f"exit:{stream}")
         shift = Shift(self.desk, evaluator, keeper, pulse.evaluator_of(partition), within)
@@ -321,7 +321,7 @@ class Wiring:
         self.runtime.every("feeds", every if recorded else every / 2, look.on_timer)
 
     def _volatility(self) -> str | None:
-        configured = self.rules.refresh().volatility
+        configured = self.rules.lately().volatility
         return None if configured is None else configured.symbol
 
     def _note_connected(self, connected: Iterable[AccountName]) -> None:
