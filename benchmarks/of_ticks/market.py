@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ _LOOSENED: Final = {
     "max_contracts_per_order": "100",
     "min_hold_min": "0",
 }
+OPENED_AT_ONCE: Final = 50
 #: How long something may take that happens outside the measurement, in seconds.
 PATIENCE_S: Final = 120.0
 
@@ -72,6 +74,9 @@ class Market:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what}: not within {PATIENCE_S:.0f} s")
             time.sleep(0.05)
+
+    def has_open(self, number: int) -> bool:
+        return self.count("SELECT count(*) FROM positions WHERE closed_at IS NULL") == number
 
     def count(self, statement: str) -> int:
         with self.stack.engine.connect() as tx:
@@ -109,18 +114,18 @@ def a_market(contracts: int, held: int) -> Iterator[Market]:
 
 
 def _open(market: Market) -> None:
-    now = datetime.now(UTC)
-    ours = [opening_order(LARGE, RecommendationId(f"open-{s}"), s, 1, ASK, now) for s in market.held]
-    with market.stack.engine.begin() as tx:
-        for order in ours:
-            orders.insert(tx, order, "day_trade")
-    publish_facts(
-        market.stack.client,
-        partitioned(Stream.ENTRIES, 0),
-        [approved(order, str(order.recommendation), "benchmark") for order in ours],
-    )
-    held = "SELECT count(*) FROM positions WHERE closed_at IS NULL"
-    market.until(lambda: market.count(held) == len(ours), "opening the positions")
+    """A few at a time: what the executor does not send within a minute would be too old."""
+    for n in range(0, len(market.held), OPENED_AT_ONCE):
+        now = datetime.now(UTC)
+        chosen = market.held[n : n + OPENED_AT_ONCE]
+        ours = [opening_order(LARGE, RecommendationId(f"open-{s}"), s, 1, ASK, now) for s in chosen]
+        with market.stack.engine.begin() as tx:
+            for order in ours:
+                orders.insert(tx, order, "day_trade")
+        told = [approved(order, str(order.recommendation), "benchmark") for order in ours]
+        publish_facts(market.stack.client, partitioned(Stream.ENTRIES, 0), told)
+        opened = partial(market.has_open, n + len(chosen))
+        market.until(opened, "opening the positions")
 
 
 def _loosened(shipped: str) -> str:
