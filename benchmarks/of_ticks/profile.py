@@ -7,6 +7,7 @@ more is one of them waiting for the other (``threading.py:wait``).
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -25,6 +26,9 @@ from streams.names import Stream, partitioned
 from streams.progress import is_caught_up
 
 EVERY_S: Final = 0.005
+#: What a thread must use to be named, in microseconds a tick.
+_TELLING_US: Final = 0.1
+_MS_OF_A_TICK: Final = 1000 / os.sysconf("SC_CLK_TCK")
 #: A worker that waits for a batch.
 _IDLE: Final = f"{Path(queue.__file__).parent.name}/queue.py:get"
 _ROOT: Final = Path(__file__).parents[2]
@@ -69,7 +73,7 @@ def profile(market: Market, ticks: int) -> str:
     producer.pour(walks.ticks(stream, 20_000, 1))
     _until_caught_up(market, stream)
     sampler = Sampler(_working_threads)
-    used, started = time.process_time(), time.perf_counter()
+    used, started, before = time.process_time(), time.perf_counter(), _cpu_ms()
     pouring = threading.Thread(target=producer.pour, args=(backlog,))
     pouring.start()
     while not is_caught_up(stack.client, {stream: ["exit"]}) or pouring.is_alive():
@@ -77,10 +81,15 @@ def profile(market: Market, ticks: int) -> str:
             sampler.look()
             time.sleep(EVERY_S)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - used
+    after = _cpu_ms()
     wiring.runtime.stop()
     lines = [
         f"{ticks / seconds:.0f} ticks/s, {cpu_s / ticks * 1e6:.1f} us of processor a tick (producer and sampler too)"
     ]
+    lines += ["", "processor us a tick, by thread"]
+    for name, ms in sorted(after.items(), key=lambda pair: before.get(pair[0], 0) - pair[1]):
+        if (us := (ms - before.get(name, 0)) / ticks * 1000) >= _TELLING_US:
+            lines.append(f"{us:7.2f}  {name}")
     for title, counts in (("innermost", sampler.own), ("on the stack", sampler.within)):
         lines += ["", title, *(f"{n / sampler.samples:6.1%}  {name}" for name, n in counts.most_common(40))]
     return "\n".join(lines)
@@ -99,6 +108,18 @@ def _working_threads() -> set[int]:
         for thread, kind in kinds.items()
         if kind == "WorkerThread" or (kind == "ConsumerThread" and "ticks" in getattr(thread, "queue_name", ""))
     }
+
+
+def _cpu_ms() -> dict[str, float]:
+    """Return the processor time of each thread, in ms. Source: proc(5), /proc/pid/task/tid/stat."""
+    found = {}
+    for thread in threading.enumerate():
+        stat = Path(f"/proc/self/task/{thread.native_id}/stat")
+        if stat.exists():
+            told = stat.read_text().rpartition(")")[2].split()
+            kind = f"{type(thread).__name__.strip('_')} {getattr(thread, 'queue_name', thread.name)}"
+            found[f"{kind} ({thread.native_id})"] = (int(told[11]) + int(told[12])) * _MS_OF_A_TICK
+    return found
 
 
 def _name(frame: FrameType) -> str:
