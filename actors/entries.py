@@ -75,6 +75,7 @@ def write(tx: Connection, move: Move, held: PositionRow | None, read_at: datetim
         qty=abs(move.qty),
         type=OrderType.MARKET,
         limit_price=None,
+        awaited_until=None,
         reason=move.reason,
         approved_at=move.at,
     )

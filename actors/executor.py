@@ -20,6 +20,7 @@ from actors.closing import write_close
 from actors.desk import Desk
 from brokerage.port import (
     Brokerage,
+    BrokerageError,
     BrokerageUnavailable,
     BrokerOrder,
     NotCancelable,
@@ -27,13 +28,14 @@ from brokerage.port import (
     OrderRequest,
 )
 from brokerage.submit import find, place
-from db import accounts, exit_plans, latencies, orders, positions
+from db import accounts, exit_plans, latencies, orders, positions, sessions
 from db.orders import OrderRow
 from domain.account import TradingState
+from domain.closing import Terms, pause_after
 from domain.events import OrderApproved, OrderEnded
 from domain.ids import AccountName, OrderId, fact_id
 from domain.orders import Order, OrderStatus
-from domain.session import Session, trading_day
+from domain.session import Session, market_is_closed, session_of, trading_day
 from streams.names import Stream
 
 #: How long the end of a canceled entry is awaited before its position is closed; then the close is tried again.
@@ -131,8 +133,9 @@ class Executor:
 
     def _close(self, row: OrderRow) -> None:
         """Cancel what is left of the opening, clamp to what the brokerage holds, send; unless it is wanted no more."""
-        if row.cancel_asked_at is not None:  # it is surely not at the brokerage, and is not to get there
-            self._end(row, OrderStatus.EXPIRED_UNSENT, code="canceled_unsent", message="canceled before it was sent")
+        if unsent := self._not_to_be_sent(row):  # it is surely not at the brokerage, and is not to get there
+            code, message = unsent
+            self._end(row, OrderStatus.EXPIRED_UNSENT, code=code, message=message)
             return
         self._end_openings(row)
         held = self._brokerage(row).position(row.order.symbol)
@@ -145,6 +148,15 @@ class Executor:
         else:
             code = "held_by_other_orders" if ours else "not_held"
             self._end(row, OrderStatus.REJECTED, code=code, message=f"the brokerage has {held} to close")
+
+    def _not_to_be_sent(self, row: OrderRow) -> tuple[str, str] | None:
+        """Say why a close that was not sent yet is not sent any more, as code and sentence, or None."""
+        now = self.desk.clock()
+        if row.cancel_asked_at is not None or _is_over(row, now):
+            return "canceled_unsent", "canceled before it was sent"
+        with self.desk.engine.connect() as tx:
+            closed = market_is_closed(sessions.around(tx, now), now)
+        return ("out_of_session", "it waits for the next open") if closed else None
 
     def _end_openings(self, row: OrderRow) -> None:
         with self.desk.engine.connect() as tx:
@@ -171,9 +183,9 @@ class Executor:
             held = positions.lock(tx, row.order.position_id)
             self._end_in(tx, row, OrderStatus.EXPIRED_UNSENT, code="clamped", message=f"{available} available")
             if held is not None and held.qty != 0:
-                qty = min(available, abs(held.qty))
-                cause = str(row.order.order_id)
-                write_close(tx, self.desk, held, qty=qty, rule=row.order.reason, cause=cause)
+                qty, order = min(available, abs(held.qty)), row.order
+                same = Terms(limit_price=order.limit_price, awaited_until=order.awaited_until, next_step=0)
+                write_close(tx, self.desk, held, qty=qty, rule=order.reason, cause=str(order.order_id), terms=same)
 
     # ------------------------------------------------------------ the call
 
@@ -193,6 +205,7 @@ class Executor:
     def _accept(self, row: OrderRow, found: BrokerOrder) -> None:
         """Record the brokerage's id; an order found already ended is ended here, its fills follow as fills."""
         with self.desk.begin() as tx:
+            positions.lock(tx, row.order.position_id)
             orders.lock(tx, row.order.order_id)
             orders.mark_accepted(tx, row.order.order_id, found.broker_order_id, self.desk.clock())
             if found.ended and found.status != "filled":
@@ -258,17 +271,28 @@ class Executor:
         """On a timer: pursue orders that were left behind so long; cancel what is not wanted (any more).
 
         *account*: only its orders.
+
+        Raises:
+            BrokerageError: of one order, when all the others have had their turn.
         """
         with self.desk.engine.connect() as tx:
             live = [r for r in orders.live(tx, account) if not r.external and r.order.intent.opens is self.opens]
             named = {row.order.account for row in live}
             halted = {name for name in named if accounts.state_of(tx, name)[0] is TradingState.HALTED}
+        failed: BrokerageError | None = None
         for row in live:
-            with self._turn:
-                self._sweep_one(row, now - row.order.approved_at, row.order.account in halted, left_behind)
+            try:
+                with self._turn:
+                    self._sweep_one(row, now, row.order.account in halted, left_behind)
+            except BrokerageError as e:
+                failed = e
+        if failed is not None:
+            raise failed
 
-    def _sweep_one(self, row: OrderRow, age: timedelta, halted: bool, left_behind: timedelta) -> None:
-        unwanted = row.cancel_asked_at is not None or (self.opens and (age >= self.entry_ttl or halted))
+    def _sweep_one(self, row: OrderRow, now: datetime, halted: bool, left_behind: timedelta) -> None:
+        age = now - row.order.approved_at
+        expired = (age >= self.entry_ttl or halted) if self.opens else _is_over(row, now)
+        unwanted = row.cancel_asked_at is not None or expired
         if row.status is not OrderStatus.ACCEPTED:
             if age >= left_behind or unwanted:
                 self._pursue(row.order.order_id)
@@ -289,14 +313,20 @@ def end_order(
     code: str | None,
     message: str | None,
 ) -> None:
-    """Record an order's end and announce it; a close that leaves quantity is to be tried again."""
+    """Record an order's end and announce it; a close that others ended with quantity left is tried after a pause.
+
+    The caller holds the position.
+    """
     now = desk.clock()
     order = row.order
+    asked = orders.lock(tx, order.order_id).cancel_asked_at is not None or _is_over(row, now)
     if not orders.end(tx, order.order_id, status, filled_qty=filled_qty, now=now, code=code, message=message):
         return
     desk.metrics.ended(order.account, opens=order.intent.opens, result=status, code=code, message=message)
-    if not order.intent.opens and filled_qty < order.qty:
-        exit_plans.record_failed_close(tx, order.position_id, now)
+    if not order.intent.opens and filled_qty < order.qty and _in_vain(status, asked=asked):
+        tries = exit_plans.count_failed_close(tx, order.position_id)
+        pause = pause_after(tries, now, session_of(sessions.around(tx, now), now))
+        exit_plans.retry_from(tx, order.position_id, now + pause)
     ended = OrderEnded(
         id=fact_id("ended", order.order_id),
         at=now,
@@ -310,6 +340,16 @@ def end_order(
         status=status,
     )
     desk.announce(tx, Stream.DECISIONS, ended)
+
+
+def _in_vain(status: OrderStatus, *, asked: bool) -> bool:
+    """Did others end a close? What we canceled or never sent is no failure: what follows it need not wait."""
+    return status is not OrderStatus.EXPIRED_UNSENT and not (status is OrderStatus.CANCELED and asked)
+
+
+def _is_over(row: OrderRow, now: datetime) -> bool:
+    """Has the time of a limit that closes passed?"""
+    return row.order.awaited_until is not None and now >= row.order.awaited_until
 
 
 def _direction(row: OrderRow) -> int:

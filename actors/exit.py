@@ -27,6 +27,7 @@ from actors.watches import Closing, Watch, watch_of
 from db import disputes, evaluations, exit_plans, orders, positions, sessions
 from db.orders import OrderRow
 from db.positions import PositionRow
+from domain.closing import STRAIGHT
 from domain.events import (
     ExitPolicyApplied,
     Fact,
@@ -40,7 +41,7 @@ from domain.exits import RULES, Exit, Moment, Outlook, agreed_exit, first_exit
 from domain.exits.quiet import quiet
 from domain.ids import PositionId
 from domain.prices import Source, source_of
-from domain.session import Session, trading_day
+from domain.session import Session, market_is_closed, trading_day
 from streams.delivery import Failure
 from streams.ticks import Ticks
 
@@ -54,8 +55,6 @@ CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded, E
 FLUSH_EVERY: Final = timedelta(seconds=1)
 #: How often it says in rows which positions it looked at.
 SAY_EVERY: Final = timedelta(seconds=1)
-#: How far ahead the calendar must reach to know an option's last session.
-CALENDAR_AHEAD: Final = timedelta(days=8)
 
 
 def _every_symbol(_: str) -> bool:
@@ -141,12 +140,11 @@ class ExitActor:
     def _load(self, now: datetime) -> None:
         """Read every open position and the calendar; what memory saw beyond the rows is written first."""
         self._flush(now)
-        today = trading_day(now)
         before = {watch.position.position_id: watch for watch in self._all()}
         calendar, outlooks = self._calendar, self._outlooks
         self._sources = self.sources()
         with self.desk.engine.connect() as tx:
-            self._calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
+            self._calendar = sessions.around(tx, now)
             rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
             closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
             self._outlooks = outlook.gather(tx, rows, now, self._sources, self._calendar)
@@ -283,9 +281,10 @@ class ExitActor:
         watch.quiet = None
         today = trading_day(now)
         session = self._session(today)
-        if watch.closing is Closing.ALL or self._market_is_closed(session, now):
+        under_way = watch.closing is Closing.ALL
+        if (under_way and not watch.at_limit) or market_is_closed(self._calendar, now):
             return
-        if watch.triggered is not None:  # a former close left quantity: go on until nothing is left
+        if watch.triggered is not None and not under_way:  # a former close left quantity: until nothing is left
             if watch.closing is Closing.NOTHING and watch.may_try(now):
                 self._leaving.all(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
@@ -302,6 +301,8 @@ class ExitActor:
         if found is None:
             watch.quiet = quiet(watch.position, moment, RULES)
             return
+        if under_way and found.rule not in STRAIGHT:
+            return
         if found.part is None:
             self._leaving.all(watch, found, now)
         elif watch.closing is Closing.NOTHING and watch.may_try(now):
@@ -309,9 +310,3 @@ class ExitActor:
 
     def _session(self, day: date) -> Session | None:
         return next((s for s in self._calendar if s.day == day), None)
-
-    def _market_is_closed(self, session: Session | None, now: datetime) -> bool:
-        """True only when the calendar is known and says so: an unknown calendar blocks no exit."""
-        if session is not None:
-            return not session.is_open(now)
-        return bool(self._calendar) and self._calendar[-1].day >= trading_day(now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
@@ -28,15 +29,20 @@ class Leaving:
     desk: Desk
 
     def all(self, watch: Watch, found: Exit, now: datetime) -> None:
-        """Write a close of all that the row holds; it is pursued until nothing is left."""
-        order = None
+        """Write a close of all that the row holds; it is pursued until nothing is left.
+
+        A limit that is live already and keeps *found* waiting is asked to end instead.
+        """
+        order, price = None, watch.willing_price_at(now)
         with self.desk.begin() as tx:
             row = positions.lock(tx, watch.position.position_id)
             if row is not None and row.qty != 0:
                 self._keep_excursion(tx, watch)
-                order = self._write(tx, row, found, abs(row.qty), now)
-        self._count(order, found)
-        watch.triggered = found.rule
+                order = self._write(tx, row, found, abs(row.qty), price, now)
+        if watch.triggered is None:
+            self._count(order, found)
+        watch.triggered = watch.triggered or found.rule
+        watch.at_limit = order is not None and order.limit_price is not None
         watch.closing = Closing.A_PART if watch.closing is Closing.A_PART else Closing.ALL
 
     def a_part(self, watch: Watch, moment: Moment, calendar: tuple[Session, ...]) -> None:
@@ -51,7 +57,7 @@ class Leaving:
             order = None
             if found is not None and found.part is not None:
                 exit_plans.mark_rung(tx, row.position_id, found.part.at_pct)
-                order = self._write(tx, row, found, found.part.qty, moment.now)
+                order = self._write(tx, row, found, found.part.qty, moment.price, moment.now)
         if found is not None:
             self._count(order, found)
         watch.closing = Closing.A_PART
@@ -62,8 +68,10 @@ class Leaving:
             pos = watch.position
             exit_plans.widen_excursion(tx, pos.position_id, pos.excursion, pos.is_long)
 
-    def _write(self, tx: Connection, row: PositionRow, found: Exit, qty: int, now: datetime) -> Order | None:
-        order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id))
+    def _write(
+        self, tx: Connection, row: PositionRow, found: Exit, qty: int, price: Decimal | None, now: datetime
+    ) -> Order | None:
+        order = write_close(tx, self.desk, row, qty=qty, rule=found.rule, cause=str(row.position_id), price=price)
         if order is not None:
             self._tell(tx, row.position_id, order, found, now)
         return order

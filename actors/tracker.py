@@ -187,6 +187,7 @@ class Tracker:
             qty=fact.cum_qty,
             type=OrderType.MARKET,
             limit_price=None,
+            awaited_until=None,
             reason=ExitReason.MANUAL if is_flattening(fact.account, fact.client_order_id) else ExitReason.EXTERNAL,
             approved_at=fact.at,
         )

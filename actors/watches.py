@@ -41,14 +41,16 @@ class Watch:
 
     *live* and *second* are the last quotes of the two sources; while they contradict each other there is a *dispute*,
     and *dispute_moved* until the rows say the same. *triggered* is the rule whose close is pursued until nothing is
-    left; no close is tried again before *retry_at*. *is_beyond_us*: its last evaluation failed, so it does not count
-    as looked at. *quiet*: where no rule fires and no peak moves, None: not known.
+    left; no close is tried again before *retry_at*. *at_limit*: the live close is a limit, which a rule that waits for
+    nothing brings to the market. *is_beyond_us*: its last evaluation failed, so it does not count as looked at.
+    *quiet*: where no rule fires and no peak moves, None: not known.
     """
 
     position: Watched
     closing: Closing
     retry_at: datetime | None
     triggered: str | None
+    at_limit: bool = False
     price: Decimal | None = None
     priced_at: datetime | None = None
     live: Quote | None = None
@@ -133,6 +135,13 @@ class Watch:
         heard = [quote.at for quote in (self.live, self.second) if quote is not None]
         return (None,) if any(_is_stale(at, now) for at in heard) else self._both() or (None,)
 
+    def willing_price_at(self, now: datetime) -> Decimal | None:
+        """Return the price at which a close can count on a taker: of two that are claimed, the one worse for us."""
+        claimed = [price for price in self.prices_at(now) if price is not None]
+        if not claimed:
+            return None
+        return min(claimed) if self.position.is_long else max(claimed)
+
     def remember(self, before: Watch) -> None:
         """Keep what the watch of the same position saw before its row was read again."""
         self.price, self.priced_at = before.price, before.priced_at
@@ -175,7 +184,13 @@ def watch_of(row: PositionRow, close: OrderRow | None, calendar: tuple[Session, 
     closing = Closing.NOTHING if close is None else Closing.ALL
     if close is not None and is_of_a_part(close, row.qty):
         closing = Closing.A_PART
-    return Watch(position=watched(row, calendar), closing=closing, retry_at=row.retry_at, triggered=row.triggered_rule)
+    return Watch(
+        position=watched(row, calendar),
+        closing=closing,
+        retry_at=row.retry_at,
+        triggered=row.triggered_rule,
+        at_limit=close is not None and close.order.limit_price is not None and close.cancel_asked_at is None,
+    )
 
 
 def watched(row: PositionRow, calendar: tuple[Session, ...]) -> Watched:

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cli.entry_settings import Exact, Number, Pct, Section, Share, Usd, minutes
-from domain.exits import ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
+from domain.exits import CloseStep, ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
 
 T = TypeVar("T")
 OFF: Final = "off"
@@ -36,6 +37,9 @@ PartPct = Annotated[Exact, Field(gt=0, le=100)]
 Minutes = Annotated[Number, Field(ge=0, le=525_600)]
 Span = Annotated[Number, Field(gt=0, le=525_600)]
 Days = Annotated[Number, Field(ge=0, le=3650)]
+#: More would keep a close away from the market for minutes.
+MOST_STEPS: Final = 5
+LONGEST_WAIT_S: Final = 60
 
 
 class TierSettings(Section):
@@ -69,6 +73,11 @@ class WindowSettings(Section):
         return self
 
 
+class CloseStepSettings(Section):
+    beyond_pct: Annotated[Exact, Field(ge=0, lt=100)]
+    wait_s: Annotated[Number, Field(ge=1, le=LONGEST_WAIT_S)]
+
+
 class ExitOverrides(Section):
     """Any of the keys; what is not named is as the table beneath says."""
 
@@ -99,11 +108,20 @@ class ExitOverrides(Section):
     reversal_min_confidence: Switch[Share] | None = None
     earnings_within_sessions: Switch[Annotated[Number, Field(ge=0, le=60)]] | None = None
     regime_at_least: Switch[Regime] | None = None
+    close_steps: Switch[Annotated[tuple[CloseStepSettings, ...], Field(max_length=MOST_STEPS)]] | None = None
 
     @model_validator(mode="after")
     def _ladder_sells_what_is_there(self) -> ExitOverrides:
         if isinstance(self.ladder, tuple) and sum(rung.close_pct for rung in self.ladder) > 100:
             raise ValueError("ladder: the rungs close more than 100 % together")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_lead_to_the_market(self) -> ExitOverrides:
+        if isinstance(self.close_steps, tuple):
+            beyond = [step.beyond_pct for step in self.close_steps]
+            if any(later <= earlier for earlier, later in pairwise(beyond)):
+                raise ValueError("close_steps: each step goes further beyond the price than the one before")
         return self
 
     def named(self) -> dict[str, Any]:
@@ -138,7 +156,7 @@ _SPANS: Final = {
     "flatten_before_close_min": "flatten_before_close",
     "flatten_before_half_day_close_min": "flatten_before_half_day_close",
 }
-_TABLES: Final = ("trail_tiers", "ladder", "near_expiry", "windows")
+_TABLES: Final = ("trail_tiers", "ladder", "near_expiry", "windows", "close_steps")
 
 
 def policy(tables: Iterable[dict[str, Any]]) -> ExitPolicy:
@@ -162,8 +180,13 @@ def _version(said: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _row(row: TierSettings | RungSettings | NearExpirySettings | WindowSettings) -> Tier | Rung | NearExpiry | Window:
+_TableRow = TierSettings | RungSettings | NearExpirySettings | WindowSettings | CloseStepSettings
+
+
+def _row(row: _TableRow) -> Tier | Rung | NearExpiry | Window | CloseStep:
     match row:
+        case CloseStepSettings():
+            return CloseStep(beyond_pct=row.beyond_pct, wait=timedelta(seconds=row.wait_s))
         case TierSettings():
             return Tier(arm_pct=row.arm_pct, lock_pct=row.lock_pct)
         case RungSettings():

@@ -185,6 +185,8 @@ def _check(text: str) -> Check:
 
 
 def _order(fact: OrderApproved, reason: str, rec: RecommendationIssued | None) -> Order:
+    """Return the order as it was approved; a limit that closes ends when the recording says so."""
+    closes_at_limit = fact.limit_price is not None and not fact.intent.opens
     return Order(
         order_id=fact.order_id,
         client_order_id=fact.client_order_id,
@@ -197,6 +199,7 @@ def _order(fact: OrderApproved, reason: str, rec: RecommendationIssued | None) -
         qty=fact.qty,
         type=fact.type,
         limit_price=fact.limit_price,
+        awaited_until=fact.at if closes_at_limit else None,
         reason=reason,
         approved_at=fact.at,
     )

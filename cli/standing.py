@@ -16,7 +16,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from actors import outlook
-from actors.exit import CALENDAR_AHEAD
 from actors.outlook import Sources
 from actors.watches import MAX_PRICE_AGE, watched
 from db import disputes, evaluations, marks, positions, sessions
@@ -58,8 +57,7 @@ class Seen:
 
 def of_open(tx: Connection, now: datetime, sources: Sources) -> Mapping[PositionId, dict[str, Any]]:
     """Return what is told of each open position beside its row; *sources*: what people configured about prices."""
-    rows, today = positions.all_open(tx), trading_day(now)
-    calendar = sessions.between(tx, today - CALENDAR_AHEAD, today + CALENDAR_AHEAD)
+    rows, calendar = positions.all_open(tx), sessions.around(tx, now)
     quotes, disputed = marks.last_quotes(tx), disputes.going_on(tx)
     outlooks = outlook.gather(tx, rows, now, sources, calendar)
     looks = {e.position_id: e for e in evaluations.of_open(tx)}

@@ -14,6 +14,8 @@ def after(tx: Connection, now: datetime, entry_ttl: timedelta) -> datetime | Non
             "SELECT min(at) FROM ("
             " SELECT approved_at + :ttl AS at FROM orders WHERE ended_at IS NULL AND opening AND NOT external"
             " UNION ALL"
+            " SELECT awaited_until FROM orders WHERE ended_at IS NULL AND awaited_until IS NOT NULL"
+            " UNION ALL"
             " SELECT unnest(ARRAY[retry_at, opened_at + (policy ->> 'min_hold')::int * interval '1 s',"
             "                     opened_at + (policy ->> 'max_hold')::int * interval '1 s',"
             "                     opened_at + (policy ->> 'progress_after')::int * interval '1 s'])"

@@ -53,9 +53,16 @@ def widen_excursions(tx: Connection, seen: Sequence[tuple[PositionId, Excursion,
 
 
 def mark_rung(tx: Connection, position_id: PositionId, at_pct: Decimal) -> None:
-    """Record that the ladder acted on the rung at a gain of *at_pct*; it never climbs down."""
+    """Record that the ladder acted on the rung at a gain of *at_pct*; it never climbs down.
+
+    The close of a higher rung begins at its first step, unless the whole is being closed.
+    """
     tx.execute(
-        text("UPDATE exit_plans SET ladder_pct = greatest(ladder_pct, :pct) WHERE position_id = :id"),
+        text(
+            "UPDATE exit_plans SET ladder_pct = greatest(ladder_pct, :pct),"
+            " close_step = CASE WHEN triggered_rule IS NULL AND (ladder_pct IS NULL OR ladder_pct < :pct) THEN 0"
+            "                   ELSE close_step END WHERE position_id = :id"
+        ),
         {"id": position_id, "pct": at_pct},
     )
 
@@ -69,23 +76,42 @@ def replace_policy(tx: Connection, position_id: PositionId, policy: ExitPolicy) 
 
 
 def mark_triggered(tx: Connection, position_id: PositionId, rule: str, now: datetime) -> None:
-    """Record which rule asked first for the close; later tries keep it."""
+    """Record which rule asked first for the close of the whole: it begins at its first step, later tries go on."""
     tx.execute(
         text(
             "UPDATE exit_plans SET triggered_rule = coalesce(triggered_rule, :rule),"
-            " triggered_at = coalesce(triggered_at, :now) WHERE position_id = :id"
+            " triggered_at = coalesce(triggered_at, :now),"
+            " close_step = CASE WHEN triggered_rule IS NULL THEN 0 ELSE close_step END WHERE position_id = :id"
         ),
         {"id": position_id, "rule": rule, "now": now},
     )
 
 
-def record_failed_close(tx: Connection, position_id: PositionId, now: datetime) -> None:
-    """A close ended with quantity left: the next try comes after a pause that doubles from 1 s to 5 min."""
+def close_step(tx: Connection, position_id: PositionId) -> int:
+    """Return how many steps on its way to the market the close under way has begun."""
+    found: int = tx.execute(
+        text("SELECT close_step FROM exit_plans WHERE position_id = :id"), {"id": position_id}
+    ).scalar_one()
+    return found
+
+
+def step_on(tx: Connection, position_id: PositionId, step: int) -> None:
+    """Record that the close has come so far; it never moves away from the market."""
     tx.execute(
-        text(
-            "UPDATE exit_plans SET close_tries = close_tries + 1,"
-            " retry_at = :now + least(power(2, least(close_tries, 10)), 300) * interval '1 second'"
-            " WHERE position_id = :id"
-        ),
-        {"id": position_id, "now": now},
+        text("UPDATE exit_plans SET close_step = greatest(close_step, :step) WHERE position_id = :id"),
+        {"id": position_id, "step": step},
     )
+
+
+def count_failed_close(tx: Connection, position_id: PositionId) -> int:
+    """A close was refused, or ended by others, with quantity left; return how many have been."""
+    tries: int = tx.execute(
+        text("UPDATE exit_plans SET close_tries = close_tries + 1 WHERE position_id = :id RETURNING close_tries"),
+        {"id": position_id},
+    ).scalar_one()
+    return tries
+
+
+def retry_from(tx: Connection, position_id: PositionId, at: datetime) -> None:
+    """No close of the position is tried before *at*."""
+    tx.execute(text("UPDATE exit_plans SET retry_at = :at WHERE position_id = :id"), {"id": position_id, "at": at})

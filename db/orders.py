@@ -44,8 +44,8 @@ class OrderRow:
 
 _COLUMNS = (
     "order_id, client_order_id, account, position_id, recommendation, external, symbol, underlying, kind, multiplier,"
-    " strategy, side, intent, qty, type, limit_price, status, filled_qty, broker_order_id, reason, approved_at,"
-    " submitted_at, cancel_asked_at, ended_at"
+    " strategy, side, intent, qty, type, limit_price, awaited_until, status, filled_qty, broker_order_id, reason,"
+    " approved_at, submitted_at, cancel_asked_at, ended_at"
 )
 
 
@@ -63,6 +63,7 @@ def _row(r: Row[Any]) -> OrderRow:
             qty=r.qty,
             type=OrderType(r.type),
             limit_price=None if r.limit_price is None else Decimal(r.limit_price),
+            awaited_until=r.awaited_until,
             reason=r.reason,
             approved_at=r.approved_at,
         ),
@@ -90,11 +91,11 @@ def insert(tx: Connection, order: Order, strategy: str, *, external: bool = Fals
     tx.execute(
         text(
             "INSERT INTO orders (order_id, client_order_id, account, position_id, recommendation, external, symbol,"
-            " underlying, kind, multiplier, strategy, side, intent, qty, type, limit_price, status, reason,"
-            " approved_at, detail)"
+            " underlying, kind, multiplier, strategy, side, intent, qty, type, limit_price,"
+            " awaited_until, status, reason, approved_at, detail)"
             " VALUES (:order_id, :client_order_id, :account, :position_id, :recommendation, :external, :symbol,"
-            " :underlying, :kind, :multiplier, :strategy, :side, :intent, :qty, :type, :limit_price, :status, :reason,"
-            " :approved_at, :detail)"
+            " :underlying, :kind, :multiplier, :strategy, :side, :intent, :qty, :type, :limit_price, :awaited_until,"
+            " :status, :reason, :approved_at, :detail)"
         ),
         {
             "order_id": order.order_id,
@@ -113,6 +114,7 @@ def insert(tx: Connection, order: Order, strategy: str, *, external: bool = Fals
             "qty": order.qty,
             "type": order.type,
             "limit_price": order.limit_price,
+            "awaited_until": order.awaited_until,
             "status": OrderStatus.ACCEPTED if external else OrderStatus.APPROVED,
             "reason": order.reason,
             "approved_at": order.approved_at,

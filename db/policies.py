@@ -11,15 +11,16 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from domain.exits import ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
+from domain.exits import CloseStep, ExitPolicy, NearExpiry, Regime, Rung, Tier, Window
 from domain.ids import AccountName
 
 #: The tables within a policy, by the name of their field.
-_TABLES: Final[Mapping[str, type[Tier] | type[Rung] | type[NearExpiry] | type[Window]]] = {
+_TABLES: Final[Mapping[str, type[Tier] | type[Rung] | type[NearExpiry] | type[Window] | type[CloseStep]]] = {
     "trail_tiers": Tier,
     "ladder": Rung,
     "near_expiry": NearExpiry,
     "windows": Window,
+    "close_steps": CloseStep,
 }
 _COUNTS: Final = frozenset({"days", "theta_days", "overnight_min_days", "earnings_within_sessions", "failed_criteria"})
 _DECIMALS: Final = ("_pct", "_usd", "_confidence")

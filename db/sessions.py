@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, text
 
@@ -12,6 +13,8 @@ from domain.session import Session, last_session_until, trading_day
 
 #: How far before its expiration a contract may have traded for the last time: the longest row of closed days.
 _CLOSED_DAYS = timedelta(days=6)
+#: No market stays closed for longer: a calendar that reaches so far names the next session.
+AROUND: Final = timedelta(days=8)
 
 
 def keep(tx: Connection, sessions: Sequence[Session]) -> None:
@@ -33,6 +36,12 @@ def between(tx: Connection, first: date, last: date) -> tuple[Session, ...]:
         {"first": first, "last": last},
     )
     return tuple(Session(day=r.day, open=r.open, close=r.close) for r in rows)
+
+
+def around(tx: Connection, now: datetime) -> tuple[Session, ...]:
+    """Return the known sessions of a week and a day before and after *now*, ascending."""
+    today = trading_day(now)
+    return between(tx, today - AROUND, today + AROUND)
 
 
 def last_of(tx: Connection, option: Option) -> Session | None:

@@ -51,7 +51,7 @@ _FILLS: Final = text(
 )
 
 #: The first fill tells whether a position is long or short after it is closed; a try that was never sent is no try,
-#: and what left before a rule asked for the whole does not count among its tries.
+#: nor is a step that we ended ourselves, and what left before a rule asked for the whole is not among its tries.
 _POSITIONS: Final = text(
     "SELECT p.position_id, p.account, p.symbol, p.underlying, p.kind, p.strategy, p.multiplier, p.recommendation,"
     " p.adopted, p.qty, p.max_qty, p.entry_price, p.exit_price, p.opened_at, p.closed_at, p.exit_reason, p.exit_rule,"
@@ -64,6 +64,7 @@ _POSITIONS: Final = text(
     "   ORDER BY f.at, f.broker_order_id, f.cum_qty LIMIT 1) AS opened_by"
     " FROM positions p JOIN exit_plans e ON e.position_id = p.position_id,"
     " LATERAL (SELECT count(*) FILTER (WHERE NOT external AND status <> 'expired_unsent'"
+    "                                  AND (status <> 'canceled' OR cancel_asked_at IS NULL)"
     "                                  AND approved_at >= e.triggered_at) AS tries,"
     "                 coalesce(sum(filled_qty) FILTER (WHERE approved_at >= e.triggered_at), 0)::integer AS left_qty,"
     "                 count(*) FILTER (WHERE NOT external AND ended_at IS NULL) AS live"

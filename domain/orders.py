@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from domain.closing import MARKET, Terms
 from domain.events import Intent, OrderType, Side
 from domain.ids import (
     AccountName,
@@ -47,7 +48,10 @@ LIVE: Final = frozenset({OrderStatus.APPROVED, OrderStatus.SUBMITTING, OrderStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What we ask Alpaca for. *qty* counts shares or contracts; *limit_price* is dollars per share."""
+    """What we ask Alpaca for. *qty* counts shares or contracts; *limit_price* is dollars per share.
+
+    *awaited_until*: when a limit that closes gives way to the next step of its close; None for every other order.
+    """
 
     order_id: OrderId
     client_order_id: str
@@ -60,6 +64,7 @@ class Order:
     qty: int
     type: OrderType
     limit_price: Decimal | None
+    awaited_until: datetime | None
     reason: str
     approved_at: datetime
 
@@ -86,6 +91,7 @@ def opening_order(
         qty=qty,
         type=OrderType.LIMIT,
         limit_price=limit_price,
+        awaited_until=None,
         reason="entry",
         approved_at=now,
     )
@@ -101,8 +107,9 @@ def closing_order(
     reason: str,
     recommendation: RecommendationId | None,
     now: datetime,
+    terms: Terms = MARKET,
 ) -> Order:
-    """Return the market order that takes *qty* off a position of *held_qty* (signed): it can only close.
+    """Return the order that takes *qty* off a position of *held_qty* (signed) at *terms*: it can only close.
 
     Raises:
         ValueError: *qty* is not between 1 and what is held.
@@ -121,8 +128,9 @@ def closing_order(
         side=Side.SELL if is_long else Side.BUY,
         intent=Intent.SELL_TO_CLOSE if is_long else Intent.BUY_TO_CLOSE,
         qty=qty,
-        type=OrderType.MARKET,
-        limit_price=None,
+        type=OrderType.MARKET if terms.limit_price is None else OrderType.LIMIT,
+        limit_price=terms.limit_price,
+        awaited_until=terms.awaited_until,
         reason=reason,
         approved_at=now,
     )

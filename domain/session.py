@@ -36,6 +36,20 @@ class Session:
         return now >= self.close - span
 
 
+def session_of(calendar: tuple[Session, ...], now: datetime) -> Session | None:
+    """Return the session of the trading day of *now*, None where *calendar* names none."""
+    today = trading_day(now)
+    return next((s for s in calendar if s.day == today), None)
+
+
+def market_is_closed(calendar: tuple[Session, ...], now: datetime) -> bool:
+    """True only when *calendar* (ascending) reaches to today and says so: an unknown calendar blocks no exit."""
+    session = session_of(calendar, now)
+    if session is not None:
+        return not session.is_open(now)
+    return bool(calendar) and calendar[-1].day >= trading_day(now)
+
+
 def trading_day(now: datetime) -> date:
     """Return the New York date of *now*: the day a session belongs to."""
     return now.astimezone(NEW_YORK).date()

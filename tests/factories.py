@@ -140,7 +140,7 @@ def a_policy(**over: Any) -> ExitPolicy:
 
 #: The rules that the defaults do not name, each switched off.
 OTHER_RULES_OFF: dict[str, Any] = {
-    **dict.fromkeys(("trail_tiers", "ladder", "near_expiry", "windows"), ()),
+    **dict.fromkeys(("trail_tiers", "ladder", "near_expiry", "windows", "close_steps"), ()),
     **dict.fromkeys(("trail_price_arm_pct", "trail_price_pct", "break_even_arm_pct", "progress_after", "progress_pct")),
     **dict.fromkeys(("theta_days", "theta_pct", "flatten_before_half_day_close", "regime_at_least")),
     **dict.fromkeys(("overnight_min_days", "overnight_min_gain_pct", "overnight_max_usd")),

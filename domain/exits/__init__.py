@@ -28,6 +28,7 @@ from domain.exits.by_others import earnings, regime, signal_reversal
 from domain.exits.levels import LEVELS, trailing_level
 from domain.exits.policy import (
     REASONS,
+    CloseStep,
     ExitPolicy,
     ExitReason,
     NearExpiry,
@@ -84,6 +85,7 @@ __all__ = [
     "LEVELS",
     "REASONS",
     "RULES",
+    "CloseStep",
     "Exit",
     "ExitPolicy",
     "ExitReason",

@@ -127,6 +127,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloseStep:
+    """A limit order *beyond_pct* per cent worse than the price of the side that the close trades at, for *wait*."""
+
+    beyond_pct: Decimal
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExitPolicy:
     """Every number of every rule; a policy is stored with the position that it governs. *version*: a hash of them."""
 
@@ -163,6 +171,8 @@ class ExitPolicy:
     reversal_min_confidence: Decimal | None
     earnings_within_sessions: int | None
     regime_at_least: Regime | None
+    # How it is left: limits, one after the other, before the market.
+    close_steps: tuple[CloseStep, ...]
 
 
 def changes(before: ExitPolicy, after: ExitPolicy) -> tuple[str, ...]:
@@ -177,6 +187,6 @@ def _shown(value: object) -> str:
         return "off"
     if isinstance(value, tuple):
         return ", ".join(_shown(item) for item in value)
-    if isinstance(value, Tier | Rung | NearExpiry | Window):
+    if isinstance(value, Tier | Rung | NearExpiry | Window | CloseStep):
         return " ".join(f"{f.name} {_shown(getattr(value, f.name))}" for f in fields(value))
     return str(value)

@@ -8,9 +8,9 @@ from uuid import UUID
 from alembic import command
 from sqlalchemy import create_engine, text
 
-from db import policies, positions, schema
+from db import accounts, policies, positions, schema
 from domain.ids import PositionId
-from tests.factories import LARGE, NOON, PUT, a_policy
+from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
 
 BEFORE = "0001"
 #: The numbers that a policy had before.
@@ -57,3 +57,34 @@ def test_a_policy_and_a_close_from_before_are_read_as_they_were(empty_database_u
     engine.dispose()
     assert row is not None
     assert (a_policy(), "stop", None, 0) == (row.policy, row.exit_rule, row.ladder_pct, row.ladder_qty)
+
+
+def test_policies_from_before_the_closing_steps_close_at_the_market(empty_database_url: str):
+    """Those of positions and those in force, which are history that nobody edits, say that they have no steps."""
+    engine = create_engine(empty_database_url)
+    stored = {name: value for name, value in policies.to_json(a_policy()).items() if name != "close_steps"}
+    with engine.begin() as tx:
+        config = schema._config()
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0008")
+        accounts.configure(tx, LARGE, some_limits(), NOON)
+        values = {"account": LARGE, "policy": json.dumps(stored), "now": NOON, "id": UUID(int=1)}
+        tx.execute(
+            text("INSERT INTO exit_plans (position_id, policy, policy_version) VALUES (:id, :policy, 'test')"), values
+        )
+        tx.execute(
+            text(
+                "INSERT INTO exit_policies (account, strategy, kind, version, policy, at)"
+                " VALUES (:account, 'day_trade', 'option', 'test', :policy, :now)"
+            ),
+            values,
+        )
+
+    schema.upgrade(empty_database_url)
+
+    with engine.connect() as tx:
+        of_position = tx.execute(text("SELECT policy FROM exit_plans")).scalar_one()
+        in_force = policies.in_force(tx, LARGE)
+    engine.dispose()
+    assert a_policy() == policies.from_json(of_position)
+    assert {("day_trade", "option"): a_policy()} == in_force

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from db import orders
 from domain.events import Intent, OrderType, Side
 from domain.ids import AccountName, PositionId
-from domain.orders import OrderStatus
+from domain.orders import Order, OrderStatus
 from tests.db.wall_kit import (
     STOCK,
     a_close,
@@ -86,6 +87,37 @@ def test_after_a_close_has_ended_another_may_follow(tx: Connection, status: Orde
     run(tx, "UPDATE orders SET status = :status, ended_at = :now, final_filled_qty = 0", status=status, now=NOON)
 
     close(tx, a_close(position, attempt=2))
+
+
+def a_limit(position: PositionId, **over: Any) -> Order:
+    """A close at a limit that is awaited for three seconds."""
+    until = NOON + timedelta(seconds=3)
+    return a_close(position, **{"type": OrderType.LIMIT, "limit_price": Decimal("7.10"), "awaited_until": until} | over)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{"awaited_until": None}, {"type": OrderType.MARKET, "limit_price": None}],
+    ids=["a limit without an end", "a market order with one"],
+)
+def test_a_closing_limit_is_awaited_until_a_known_time(tx: Connection, over: dict[str, Any]):
+    """A limit that nobody ends would keep a close from the market for a day; a market order is not waited for."""
+    position = hold(tx)
+
+    refused(tx, errors.CheckViolation, "a_closing_limit_has_an_end", lambda: close(tx, a_limit(position, **over)))
+    close(tx, a_limit(position))
+
+
+def test_the_end_of_a_closing_limit_does_not_move(tx: Connection):
+    """It was said when it was approved."""
+    close(tx, a_limit(hold(tx)))
+
+    refused(
+        tx,
+        errors.CheckViolation,
+        "what was approved does not change",
+        lambda: run(tx, "UPDATE orders SET awaited_until = awaited_until + interval '1 hour'"),
+    )
 
 
 def test_what_others_sell_does_not_block_our_close(tx: Connection):

@@ -377,6 +377,8 @@ LOOSER = {
     "a lower peak": "peak = 12.99",
     "a peak that was not": "peak = NULL",
     "a higher trough": "trough = 9.01",
+    "a step back": "close_step = 1",
+    "from the market back to a limit": "close_step = 0",
 }
 
 
@@ -384,7 +386,7 @@ LOOSER = {
 def test_exit_state_may_only_tighten(tx: Connection, change: str):
     """Whoever writes: what was asked for stays asked for, a rung stays taken, best and worst price move apart."""
     hold(tx)
-    run(tx, "UPDATE exit_plans SET peak = 13, trough = 9, ladder_pct = 20, triggered_rule = 'stop'")
+    run(tx, "UPDATE exit_plans SET peak = 13, trough = 9, ladder_pct = 20, triggered_rule = 'stop', close_step = 2")
 
     refused(tx, errors.CheckViolation, "exit_state_only_tightens", lambda: run(tx, f"UPDATE exit_plans SET {change}"))
 
@@ -394,6 +396,19 @@ def test_exit_state_may_tighten(tx: Connection):
     hold(tx)
     run(tx, "UPDATE exit_plans SET peak = 13, trough = 9, ladder_pct = 20")
     run(tx, "UPDATE exit_plans SET peak = 14, trough = 8, ladder_pct = 50, triggered_rule = 'stop'")
+
+
+@pytest.mark.parametrize("anew", ["triggered_rule = 'stop'", "ladder_pct = 20"], ids=["the whole", "a rung"])
+def test_a_close_begins_anew_for_another_reason(tx: Connection, anew: str):
+    """For a higher rung, or when the whole is asked for; never for itself, and no further than the market."""
+    hold(tx)
+    run(tx, "UPDATE exit_plans SET close_step = 100")
+
+    refused(
+        tx, errors.CheckViolation, "exit_state_only_tightens", lambda: run(tx, "UPDATE exit_plans SET close_step = 0")
+    )
+    refused(tx, errors.CheckViolation, "close_step", lambda: run(tx, "UPDATE exit_plans SET close_step = 101"))
+    run(tx, f"UPDATE exit_plans SET {anew}, close_step = 0")
 
 
 def test_of_a_short_the_peak_falls(tx: Connection):

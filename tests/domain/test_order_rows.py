@@ -36,6 +36,7 @@ def test_an_opening_is_a_limit_to_open():
         qty=3,
         type=OrderType.LIMIT,
         limit_price=Decimal("7.20"),
+        awaited_until=None,
         reason="entry",
         approved_at=NOON,
     )

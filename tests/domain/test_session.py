@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.session import Session, last_session_until
+from domain.session import Session, last_session_until, market_is_closed
 from tests.factories import SESSION
 
 INSTANT = timedelta(microseconds=1)
@@ -61,3 +61,22 @@ def test_the_order_of_the_calendar_does_not_matter(days: set[date], expiration: 
     found = last_session_until(expiration, calendar)
 
     assert max((day for day in days if day <= expiration), default=None) == (None if found is None else found.day)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "now", "closed"),
+    [
+        pytest.param((SESSION,), SESSION.open, False, id="open"),
+        pytest.param((SESSION,), SESSION.open - INSTANT, True, id="before the open"),
+        pytest.param((SESSION,), SESSION.close, True, id="at the close"),
+        pytest.param((HALF_DAY,), HALF_DAY.close, True, id="after a half day"),
+        pytest.param((), SESSION.close, False, id="no calendar"),
+        pytest.param((SESSION,), SESSION.open + timedelta(days=1), False, id="a calendar that ends before today"),
+        pytest.param(
+            (replace(SESSION, day=date(2026, 2, 9)),), SESSION.open + timedelta(days=3), True, id="no session today"
+        ),
+    ],
+)
+def test_a_market_is_closed_only_when_the_calendar_says_so(calendar: tuple[Session, ...], now: datetime, closed: bool):
+    """What is unknown blocks no exit."""
+    assert closed == market_is_closed(calendar, now)

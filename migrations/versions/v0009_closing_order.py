@@ -1,0 +1,12 @@
+"""How far a close has come on its way to the market, and until when each of its limits is awaited."""
+
+from __future__ import annotations
+
+from migrations.sql import run_beside
+
+revision = "0009"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    run_beside(__file__)
