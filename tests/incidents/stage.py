@@ -32,6 +32,7 @@ from cli.burial import burial
 from db import accounts, integrity, outbox, sessions
 from domain.account import Limits, TradingState
 from domain.events import Fact, Intent, OrderFilled, QuotesTicked
+from domain.exits import ExitPolicy
 from domain.gates import EntryRules
 from domain.ids import AccountName
 from domain.session import Session
@@ -123,7 +124,10 @@ class RecordedBrokerage(Exchange):
 
 
 class Stage:
-    """*without* names actors that are stopped, *rules* are those of every entry, *calendar* is the brokerage's."""
+    """*without* names actors that are stopped, *rules* are those of every entry, *calendar* is the brokerage's.
+
+    *policy*: how every position is left.
+    """
 
     def __init__(
         self,
@@ -134,8 +138,9 @@ class Stage:
         without: Sequence[str] = (),
         rules: EntryRules | None = None,
         calendar: tuple[Session, ...] = SESSIONS,
+        policy: ExitPolicy | None = None,
     ) -> None:
-        self.rules, self.calendar = a_rule_book(rules), calendar
+        self.rules, self.calendar, self.policy = a_rule_book(rules), calendar, policy or a_policy()
         self.engine, self.client, self.now = engine, client, SESSIONS[0].open
         self.limits, self.without = LIMITS | (limits or {}), without
         self.prices: dict[str, tuple[Decimal, Decimal]] = {}
@@ -172,7 +177,7 @@ class Stage:
         self.gate = Gate(self.desk, markets, self.rules, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(self.desk, lambda account, strategy, kind: a_policy())
+        self.tracker = Tracker(self.desk, lambda account, strategy, kind: self.policy)
         self.exit = ExitActor(self.desk)
         self.reconciler = Reconciler(self.desk, ports)
         self._readers = [self._reader(*row) for row in self._subscriptions() if row[1] not in self.without]

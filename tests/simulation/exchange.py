@@ -205,8 +205,8 @@ class Exchange:
             self.fill(self.rng.choice(live))
 
     def _marketable(self, order: BrokerOrder) -> bool:
-        limit, (_, ask) = self.limits[order.broker_order_id], self.prices[order.symbol]
-        return limit is None or ask <= limit
+        limit, (bid, ask) = self.limits[order.broker_order_id], self.prices[order.symbol]
+        return limit is None or (bid >= limit if order.side is Side.SELL else ask <= limit)
 
     def fill(self, broker_id: str) -> None:
         """Execute a random piece of an order at the far side of the quote."""
