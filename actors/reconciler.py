@@ -1,4 +1,4 @@
-"""reconciler: Alpaca's book against our rows, at start, after doubts and on a timer.
+"""reconciler: Alpaca's book against our rows, at start, at once after doubts, and on a timer.
 
 It acts only on what two readings say, some seconds apart; a failed read changes nothing. What the brokerage holds
 and we do not is adopted with a default exit plan; what we hold and it does not leaves by an adjustment that says so,
@@ -8,6 +8,7 @@ never by an invented trade. Much vanishing at once needs a person.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from actors import trading_state
 from actors.desk import Desk
 from brokerage.port import Brokerage, BrokerageError, BrokerPosition
-from db import accounts, broker_book, drift, positions, sessions
+from db import accounts, broker_book, doubts, drift, positions, sessions
 from db.accounts import NOT_RECONCILED
 from db.interlocks import RECONCILIATION
 from domain.events import DriftFound, PositionAdjusted
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 BETWEEN_READINGS: Final = timedelta(seconds=10)
 #: A comparison that is older says nothing about now.
 STALE: Final = timedelta(minutes=2)
+#: A doubt about a brokerage that cannot be read is looked into again after this.
+AFTER_FAILURE: Final = timedelta(seconds=5)
 #: How far the calendar is kept for actors without keys.
 CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=7), timedelta(days=14)
 
@@ -43,6 +46,8 @@ class Reconciler:
     desk: Desk
     brokerages: Mapping[AccountName, Brokerage]
     _calendar: dict[date, tuple[Session, ...]] = field(default_factory=dict, init=False)
+    _failed_at: dict[AccountName, datetime] = field(default_factory=dict, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     name = "reconciler"
 
@@ -56,8 +61,26 @@ class Reconciler:
 
     def handle_timer(self, now: datetime) -> None:
         """Compare every account once; one that cannot be read is left as it is."""
-        for account in self.brokerages:
-            self.reconcile(account, now)
+        with self._turn:
+            for account in self.brokerages:
+                self.reconcile(account, now)
+
+    def handle_doubts(self, now: datetime) -> None:
+        """Compare at once the accounts in which something spoke against our rows; while others are compared, later."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            with self.desk.engine.connect() as tx:
+                doubted = doubts.accounts(tx, now - BETWEEN_READINGS)
+            for account in doubted:
+                if account in self.brokerages and self._may_be_asked(account, now):
+                    self.reconcile(account, now)
+        finally:
+            self._turn.release()
+
+    def _may_be_asked(self, account: AccountName, now: datetime) -> bool:
+        failed_at = self._failed_at.get(account)
+        return failed_at is None or now - failed_at >= AFTER_FAILURE
 
     def reconcile(self, account: AccountName, now: datetime, *, fix: bool = False) -> tuple[Difference, ...] | None:
         """Compare *account* and return what differs, None when the brokerage could not be read.
@@ -71,7 +94,9 @@ class Reconciler:
             self._read_calendar(brokerage, now)
         except BrokerageError as e:
             log.warning("account %s could not be read, nothing is changed: %s", account, e)
+            self._failed_at[account] = now
             return None
+        self._failed_at.pop(account, None)
         with self.desk.begin() as tx:
             if not self._is_ours(tx, account, stated.account_number):
                 return None

@@ -71,6 +71,7 @@ ACTORS: Final = ("gate", "executor", "tracker", "exit", "feeds", "reconciler")
 EXIT_TIMER: Final = timedelta(seconds=1)
 FEEDS_TIMER: Final = timedelta(seconds=1)
 SWEEP_TIMER: Final = timedelta(seconds=1)
+DOUBTS_TIMER: Final = timedelta(seconds=1)
 #: Per cent of an account's requests that each process may send, so that all together stay within Alpaca's limit.
 SHARE_PCT: Final = {"gate": 30, "executor": 50, "feeds": 12, "reconciler": 8}
 HOUSEKEEPING: Final = timedelta(hours=1)
@@ -272,6 +273,7 @@ class Wiring:
         reconciler.begin(self.clock())
         interval = timedelta(seconds=self.settings.stack.reconcile_every_s)
         self.runtime.every("reconciler", interval, reconciler.handle_timer)
+        self.runtime.every("reconciler", DOUBTS_TIMER, reconciler.handle_doubts)
         self.runtime.every("reconciler", HOUSEKEEPING, self._keep_house)
         self._interlock()
 

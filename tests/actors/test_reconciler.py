@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlalchemy import Engine, text
@@ -15,9 +16,10 @@ from actors.desk import Desk
 from actors.reconciler import Reconciler
 from actors.tracker import Tracker
 from brokerage.port import BrokerageUnavailable
-from db import accounts
+from db import accounts, orders, positions
 from domain.account import TradingState
 from domain.events import AccountStateChanged
+from domain.orders import OrderStatus, closing_order
 from streams.codec import decode
 from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
 from tests.simulation.exchange import Exchange
@@ -49,10 +51,21 @@ class House:
         """Compare once, *after_s* seconds later, and apply what was found."""
         self.now += timedelta(seconds=after_s)
         found = self.reconciler.reconcile(LARGE, self.now)
+        self._apply()
+        return found
+
+    def doubt(self, after_s: int) -> int:
+        """Let the timer of doubts run *after_s* seconds later; return how often the book was read."""
+        self.now += timedelta(seconds=after_s)
+        with mock.patch.object(self.exchange, "account", side_effect=self.exchange.account) as read:
+            self.reconciler.handle_doubts(self.now)
+        self._apply()
+        return read.call_count
+
+    def _apply(self) -> None:
         with self.engine.begin() as tx:
             rows = tx.execute(text("DELETE FROM outbox WHERE stream LIKE 'fills%' RETURNING type, body")).all()
         self.tracker.handle([decode({b"type": r.type.encode(), b"body": r.body.encode()}) for r in rows])
-        return found
 
     def rows(self) -> dict[str, int]:
         with self.engine.connect() as tx:
@@ -209,3 +222,76 @@ def test_the_brokerages_book_is_kept_as_it_was_read(house: House):
 def book(house: House) -> dict[str, int]:
     with house.engine.connect() as tx:
         return {r.symbol: r.qty for r in tx.execute(text("SELECT symbol, qty FROM broker_positions"))}
+
+
+# ---------------------------------------------------------------- doubts
+
+DOUBTFUL = [
+    pytest.param("not_held", "the brokerage has None to close", True, id="nothing is held there"),
+    pytest.param("40410000", "position not found", True, id="position not found"),
+    pytest.param("42210000", "position intent mismatch, inferred: sell_to_open", True, id="another intent"),
+    pytest.param("42210000", "limit price must be on the grid", False, id="another reason"),
+    pytest.param("40310000", "account is restricted", False, id="restricted"),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "doubtful"), DOUBTFUL)
+def test_a_refusal_that_speaks_against_our_rows_is_looked_into_at_once(
+    house: House, code: str, message: str, doubtful: bool
+):
+    """Not at the next time of the timer; once, and again ten seconds later if a difference was found."""
+    held_and_compared(house)
+    house.hold(PUT, 0)
+    house.now += timedelta(seconds=1)
+    refuse_a_close(house, code, message)
+    looks = [house.doubt(after_s=1) for _ in range(20)]
+
+    # The first look finds the difference, the one that is believed comes ten seconds later.
+    assert ([0, 10] if doubtful else []) == [second for second, count in enumerate(looks) if count]
+    assert ({} if doubtful else {PUT: 3}) == house.rows()
+
+
+def test_a_doubt_about_a_brokerage_that_does_not_answer_is_not_asked_every_second(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """Every five seconds until it answers: nothing is changed meanwhile."""
+    held_and_compared(house)
+    house.now += timedelta(seconds=1)
+    refuse_a_close(house, "not_held", "nothing")
+
+    def down() -> None:
+        raise BrokerageUnavailable("503")
+
+    with monkeypatch.context() as away:
+        away.setattr(house.exchange, "positions", down)
+        looks = [house.doubt(after_s=1) for _ in range(12)]
+
+    assert [0, 5, 10] == [second for second, count in enumerate(looks) if count]
+    assert [1, 0, 0] == [house.doubt(after_s=5) for _ in range(3)]
+
+
+def test_a_doubt_waits_while_others_are_compared(house: House):
+    """One HTTP session is not for two threads: a second later it has its turn."""
+    held_and_compared(house)
+    house.now += timedelta(seconds=1)
+    refuse_a_close(house, "not_held", "nothing")
+
+    with house.reconciler._turn:
+        assert 0 == house.doubt(after_s=1)
+    assert 1 == house.doubt(after_s=1)
+
+
+def held_and_compared(house: House) -> None:
+    house.hold(PUT, 3)
+    house.look()
+    house.look(after_s=11)
+    house.look(after_s=11)
+
+
+def refuse_a_close(house: House, code: str, message: str) -> None:
+    """Write a close of the position that the brokerage has refused."""
+    with house.engine.begin() as tx:
+        [held] = positions.all_open(tx, LARGE)
+        order = closing_order(LARGE, held.position_id, PUT, 3, 3, 1, "stop", None, house.now)
+        orders.insert(tx, order, "adopted")
+        orders.end(tx, order.order_id, OrderStatus.REJECTED, filled_qty=0, now=house.now, code=code, message=message)

@@ -272,6 +272,7 @@ class Stage:
         self.entries.sweep(self.now)
         self.exits.sweep(self.now)
         self.exit.handle_timer(self.now)
+        self.reconciler.handle_doubts(self.now)
         self.deliver()
 
     def reconcile(self, account: AccountName = LARGE, after: timedelta = timedelta(0)) -> Any:

@@ -149,9 +149,9 @@ def test_R23_a_close_is_cut_to_what_the_brokerage_holds(stage: Stage):
 
 
 def test_R23_a_refused_close_is_tried_again_without_hurry(stage: Stage):
-    """The brokerage holds nothing for an hour: tries come ever slower, and the one position stays open."""
+    """Somebody else's order holds all of it for an hour: tries come ever slower, the one position stays open."""
     stage.play("R22")
-    stage.brokerages[LARGE].held[MSFT_PUT] = 0
+    stage.brokerages[LARGE]._reserved = lambda _: 10  # type: ignore[method-assign]
     _crash_the_price(stage)
 
     for _ in range(180):

@@ -183,6 +183,7 @@ class Storm:
         self.entries.sweep(self.now)
         self.exits.sweep(self.now)
         self.exit.handle_timer(self.now)
+        self.reconciler.handle_doubts(self.now)
         self._publish()
 
     def _deliver(self) -> None:
