@@ -22,12 +22,14 @@ from actors.tracker import PolicyOf
 from actors.trading_state import INTERLOCK
 from cli.groups import groups_of
 from cli.plain import plain
-from db import accounts, exit_plans, latches, orders, outbox, positions
+from db import accounts, exit_plans, latches, orders, outbox, positions, sessions
 from db.orders import OrderRow
 from db.positions import PositionRow
 from domain.account import LossKind, TradingState
+from domain.closing import AT_MARKET
 from domain.exits import ExitReason
 from domain.ids import AccountName
+from domain.session import Session, market_is_closed, next_open
 from streams.names import Stream
 from streams.publish import publish_many
 from streams.record import FILE_NAME
@@ -111,7 +113,8 @@ def flatten(desk: Desk, name: AccountName, reason: str, by: str, policy_of: Poli
     """Leave every position of the account: nothing opens again, open entries are canceled, each position is closed.
 
     A halted account stays halted. A close that is under way goes on, and what it leaves is closed after it. An entry
-    that fills while its cancel is under way is closed as soon as it is a position.
+    that fills while its cancel is under way is closed as soon as it is a position. While the market is closed nothing
+    is sent: each position waits for the open, and is closed then.
 
     Raises:
         db.accounts.UnknownAccount: it is not configured; nothing is changed.
@@ -126,7 +129,8 @@ def flatten(desk: Desk, name: AccountName, reason: str, by: str, policy_of: Poli
     with desk.engine.connect() as tx:
         openings = [row for row in orders.live(tx, name) if row.order.intent.opens and not row.external]
         held = positions.all_open(tx, name)
-    closing = [_close(desk, row, by) for row in held]
+        calendar = sessions.around(tx, desk.clock())
+    closing = [_close(desk, row, by, calendar) for row in held]
     canceling = [_cancel(desk, row, policy_of) for row in openings]
     document: Document = plain({**said, "canceling": canceling, "closing": closing})
     return document
@@ -142,23 +146,27 @@ def _cancel(desk: Desk, row: OrderRow, policy_of: PolicyOf) -> Document:
     return {"order_id": row.order.order_id, "symbol": row.order.symbol, "unfilled_qty": unfilled}
 
 
-def _close(desk: Desk, seen: PositionRow, by: str) -> Document:
-    """Write a close of all that is held; ``order_id`` is null while another close of ours is live.
+def _close(desk: Desk, seen: PositionRow, by: str, calendar: tuple[Session, ...]) -> Document:
+    """Write a close of all that is held; ``order_id`` is null while another close of ours is live, or it ``waits``.
 
     One transaction a position: whoever locks several in another order need not wait for us in a circle.
     """
-    order = None
+    order, waits = None, market_is_closed(calendar, desk.clock())
     with desk.begin() as tx:
         held = positions.lock(tx, seen.position_id) or seen
-        if held.qty:
+        if held.qty and not waits:
             cause = f"flatten by {by}"
             order = write_close(tx, desk, held, qty=abs(held.qty), rule=ExitReason.MANUAL, cause=cause)
+        if held.qty:
             exit_plans.mark_triggered(tx, held.position_id, ExitReason.MANUAL, desk.clock())
+            exit_plans.step_on(tx, held.position_id, AT_MARKET)
     return {
         "position_id": held.position_id,
         "symbol": held.symbol,
         "qty": held.qty,
         "order_id": order.order_id if order else None,
+        "waits": waits,
+        "opens_at": next_open(calendar, desk.clock()) if waits else None,
     }
 
 

@@ -27,7 +27,7 @@ from db import accounts as account_rows
 from db import dead_letters, drift, heartbeats, integrity, interlocks, limits, reasons, sessions, timeline, views
 from db.views import Rows
 from domain.account import TradingState
-from domain.session import NEW_YORK, Session, trading_day
+from domain.session import NEW_YORK, Session, market_is_closed, trading_day
 from streams.progress import GroupProgress, progress
 
 Document = dict[str, Any]
@@ -102,14 +102,15 @@ def positions(
 ) -> Document:
     """The open positions, or *everything* that was ever held; one *position*, open or not."""
     rows = views.positions(tx, account=account, position=position, only_open=not everything and position is None)
-    stand = standing.of_open(tx, now, sources)
-    more = [_position(row, now) | stand.get(row["position_id"], NOTHING) for row in rows]
+    stand, rests = standing.of_open(tx, now, sources), market_is_closed(sessions.around(tx, now), now)
+    more = [_position(row, now, rests=rests) | stand.get(row["position_id"], NOTHING) for row in rows]
     return _listed(now, _with(rows, POSITION, more))
 
 
-def _position(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _position(row: Mapping[str, Any], now: datetime, *, rests: bool) -> dict[str, Any]:
+    """*rests*: the market is closed, and nothing can be left before it opens."""
     return {
-        "state": _state_of_position(row),
+        "state": _state_of_position(row, rests=rests),
         "age_s": age_s(row["opened_at"], row["closed_at"] or now),
         "peak": row["peak"],
         "trough": row["trough"],
@@ -127,12 +128,14 @@ def _position(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _state_of_position(row: Mapping[str, Any]) -> str:
+def _state_of_position(row: Mapping[str, Any], *, rests: bool) -> str:
     if row["closed_at"] is not None:
         return "closed"
     if row["live_closes"]:
         return "closing"
-    return "waiting to close" if row["triggered_rule"] is not None else "open"
+    if row["triggered_rule"] is None:
+        return "open"
+    return "waiting for the open" if rests else "waiting to close"
 
 
 def orders(tx: Connection, now: datetime, *, account: str | None = None, live: bool = False) -> Document:
@@ -189,10 +192,11 @@ def _ran(origin: str) -> dict[str, Any]:
 def life(tx: Connection, position_id: UUID | None, now: datetime) -> Document:
     """What happened to one position, and where it stands; ``position`` is null while nothing of it has filled."""
     rows = views.positions(tx, position=position_id) if position_id else []
+    rests = market_is_closed(sessions.around(tx, now), now)
     document = {
         "as_of": now,
         "position_id": position_id,
-        "position": next(iter(_with(rows, POSITION, [_position(row, now) for row in rows])), None),
+        "position": next(iter(_with(rows, POSITION, [_position(row, now, rests=rests) for row in rows])), None),
         "items": timeline.of_position(tx, position_id) if position_id else [],
     }
     found: Document = plain(document)

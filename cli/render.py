@@ -198,10 +198,7 @@ def states(document: Document) -> Group:
 
 
 def flattened(document: Document) -> Group:
-    rows: list[tuple[Any, ...]] = [
-        (row["symbol"], row["qty"], "closing" if row["order_id"] else "a close is under way already")
-        for row in document["closing"]
-    ]
+    rows: list[tuple[Any, ...]] = [(row["symbol"], row["qty"], _leaves(row)) for row in document["closing"]]
     rows += [(row["symbol"], row["unfilled_qty"], "entry is canceled") for row in document["canceling"]]
     rows += [(row["symbol"], row["qty"], Text(f"LEFT: {row['why']}", style="bold")) for row in document["left"]]
     title = f"{document['account']}: {document['before']} -> {document['state']}"
@@ -211,6 +208,12 @@ def flattened(document: Document) -> Group:
     }
     said = "; ".join(filter(None, (senders.get(document["sender"]), document["trouble"])))
     return Group(table(title, ("symbol", ">qty", ""), rows), Text(said), _announced(document))
+
+
+def _leaves(row: Mapping[str, Any]) -> str:
+    if row["waits"]:
+        return f"the market is closed: it waits for the open, {when(row['opens_at'])}"
+    return "closing" if row["order_id"] else "a close is under way already"
 
 
 def _announced(document: Document) -> Text:

@@ -47,6 +47,13 @@ _OPEN: Final = text(
     " LEFT JOIN marks m ON m.symbol = p.symbol WHERE closed_at IS NULL ORDER BY account, p.symbol"
 )
 
+_TO_BE_LEFT: Final = text(
+    "SELECT account, count(*) AS n FROM positions p JOIN exit_plans e ON e.position_id = p.position_id"
+    " WHERE closed_at IS NULL AND triggered_rule IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders o"
+    " WHERE o.position_id = p.position_id AND NOT o.opening AND NOT o.external AND o.ended_at IS NULL)"
+    " GROUP BY account"
+)
+
 _MISMATCHES: Final = text(
     "SELECT account, kind, count(*) AS n FROM drift WHERE readings > 1 GROUP BY account, kind ORDER BY account, kind"
 )
@@ -84,6 +91,11 @@ def accounts(tx: Connection) -> Rows:
 def open_positions(tx: Connection) -> Rows:
     """Return what is held; *priced_at*: when the side that it leaves at was last a price, as exit saw it."""
     return _all(tx, _OPEN)
+
+
+def to_be_left(tx: Connection) -> Rows:
+    """Return how many positions of each account are to be left and have no close under way."""
+    return _all(tx, _TO_BE_LEFT)
 
 
 def at_the_brokerage(tx: Connection) -> Rows:

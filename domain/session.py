@@ -50,6 +50,11 @@ def market_is_closed(calendar: tuple[Session, ...], now: datetime) -> bool:
     return bool(calendar) and calendar[-1].day >= trading_day(now)
 
 
+def next_open(calendar: tuple[Session, ...], now: datetime) -> datetime | None:
+    """Return when the next session of *calendar* (ascending) opens, None beyond what it knows."""
+    return next((s.open for s in calendar if s.open > now), None)
+
+
 def trading_day(now: datetime) -> date:
     """Return the New York date of *now*: the day a session belongs to."""
     return now.astimezone(NEW_YORK).date()

@@ -267,6 +267,12 @@ FAILED_CLOSES: Final = Family(
 
 # ---------------------------------------------------------------- the exporter: the stack
 
+CLOSES_WAITING: Final = Family(
+    "gapless_account_closes_waiting_for_open",
+    "gauge",
+    "Positions that are to be left and cannot be, because the market is closed",
+    ("account",),
+)
 MARKET_OPEN: Final = Family(
     "gapless_market_open", "gauge", "1 within a session, 0 outside; absent when the calendar is unknown"
 )
@@ -327,6 +333,7 @@ ROW_FAMILIES: Final = (
     FAILED_CLOSES,
     PRICE_AGE,
     DISPUTED,
+    CLOSES_WAITING,
     MARKET_OPEN,
     INSTANCES,
     HEARTBEAT_AGE,

@@ -66,7 +66,7 @@ def of_rows(
         *_undecided(tx, [row.account for row in accounts], wall),
         *(s for row in positions for s in _position(row, now)),
         *(Sample(of.QUANTITY, (r.account, r.symbol, "broker"), r.qty) for r in gauges.at_the_brokerage(tx)),
-        *_market(tx, now),
+        *_market(tx, [row.account for row in accounts], now),
         *_actors(tx, wall, actors),
         *_dead_letters(tx, groups),
         Sample(of.OUTBOX, (), views.outbox_waiting(tx)),
@@ -137,11 +137,16 @@ def _position(row: Any, now: datetime) -> Iterator[Sample]:
         yield Sample(of.PRICE_AGE, who, _age_s(max(row.priced_at, row.opened_at), now))
 
 
-def _market(tx: Connection, now: datetime) -> Iterator[Sample]:
+def _market(tx: Connection, accounts: Sequence[str], now: datetime) -> Iterator[Sample]:
+    """Say whether the market is open, and how many closes wait for that; neither without a calendar."""
     today = now.astimezone(_NEW_YORK).date()
     known = sessions.between(tx, today, today + _NEXT_SESSION)
-    if known:
-        yield Sample(of.MARKET_OPEN, (), int(any(session.is_open(now) for session in known)))
+    if not known:
+        return
+    is_open = any(session.is_open(now) for session in known)
+    waiting = {} if is_open else {row.account: row.n for row in gauges.to_be_left(tx)}
+    yield Sample(of.MARKET_OPEN, (), int(is_open))
+    yield from (Sample(of.CLOSES_WAITING, (account,), waiting.get(account, 0)) for account in accounts)
 
 
 def _actors(tx: Connection, wall: datetime, actors: Sequence[str]) -> Iterator[Sample]:

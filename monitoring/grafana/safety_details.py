@@ -106,6 +106,14 @@ def _over_time() -> Iterator[timeseries.Panel]:
         unit="none",
     )
     yield graph(
+        "Closes that wait for the open",
+        "Positions that are to be left while the market is closed: they are held over night.",
+        {"{{account}}": series(of.CLOSES_WAITING)},
+        unit="none",
+        steps=((None, GREEN), (1, RED)),
+        runbook="CloseWaitsForOpen",
+    )
+    yield graph(
         "Oldest prices of what is held",
         "The ten positions whose leaving side was a price longest ago.",
         {"{{account}} {{symbol}}": f"topk(10, {series(of.PRICE_AGE)})"},

@@ -16,10 +16,11 @@ from sqlalchemy import text
 from actors import keeper
 from cli import acts, letters
 from cli.wiring import Wiring
-from db import accounts, dead_letters, latches
+from db import accounts, dead_letters, latches, sessions
 from domain.account import LossKind, TradingState
 from domain.events import AccountStateChanged
 from domain.loss import Sighting
+from domain.session import Session
 from streams import dead
 from streams.clients import writing_client
 from streams.codec import decode
@@ -215,6 +216,40 @@ def test_flatten_keeps_a_halted_account_halted(house: House, gapless: Gapless):
 
     assert ("halted", "all out") == state_of(house)
     assert 1 == len(answer.document["closing"])
+
+
+@pytest.mark.usefixtures("executor_lives")
+def test_flatten_after_the_close_waits_for_the_open(house: House, gapless: Gapless):
+    """
+    Nothing is written for the brokerage, and it is said so, with the time of the open where the calendar knows it.
+    `positions` shows that they wait; at the open each is closed at the market, because a person said so.
+    """
+    day = timedelta(days=1)
+    tomorrow = Session(day=SESSION.day + day, open=SESSION.open + day, close=SESSION.close + day)
+    with house.engine.begin() as tx:
+        sessions.keep(tx, [tomorrow])
+    house.recommend(qty=1)
+    house.trade()
+    house.now = SESSION.close
+    answer = gapless("flatten", LARGE, "--confirm", LARGE, "--json")
+    told = gapless("flatten", LARGE, "--confirm", LARGE)
+
+    [closing] = answer.document["closing"]
+    assert (None, True, "2026-02-04T14:30:00Z") == tuple(closing[key] for key in ("order_id", "waits", "opens_at"))
+    assert "it waits for the open" in " ".join(told.out.split())
+    [row] = gapless("positions", "--json").document["items"]
+    assert ("waiting for the open", "manual") == (row["state"], row["triggered_rule"])
+    house.exit.handle_timer(house.now)
+    assert [] == closes_of(house)
+
+    house.now = tomorrow.open
+    house.exit.handle_timer(house.now)
+    assert [("market", "manual")] == closes_of(house)
+
+
+def closes_of(house: House) -> list[tuple[str, str]]:
+    with house.engine.connect() as tx:
+        return [tuple(row) for row in tx.execute(text("SELECT type, reason FROM orders WHERE NOT opening"))]
 
 
 @pytest.mark.usefixtures("executor_lives")

@@ -130,12 +130,13 @@ def test_no_day_trade_is_held_after_the_close(played: Played):
 
 
 def test_every_close_names_what_is_held(played: Played):
-    """A closing order sells the position's own contract and says so."""
+    """A closing order sells the position's own contract and says so; it is a step of the shipped ladder or its end."""
     symbols = {p["position_id"]: p["symbol"] for p in played.report["positions"]}
     closes = [o for o in played.orders if o["intent"] not in ("buy_to_open", "sell_to_open")]
 
     assert closes
-    assert {("sell", "sell_to_close", "market")} == {(o["side"], o["intent"], o["type"]) for o in closes}
+    assert {("sell", "sell_to_close")} == {(o["side"], o["intent"]) for o in closes}
+    assert all((o["type"] == "limit") == (o["limit_price"] is not None) for o in closes)
     assert [] == [o["symbol"] for o in closes if symbols[str(o["position_id"])] != o["symbol"]]
 
 

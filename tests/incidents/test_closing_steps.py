@@ -9,11 +9,12 @@ from decimal import Decimal
 from unittest.mock import Mock
 
 import pytest
+from sqlalchemy import text
 
 from actors.executor import Executor
 from cli import acts
 from db import deadlines, orders
-from domain.events import ExitTriggered
+from domain.events import ExitTriggered, Side
 from domain.exits import ExitReason, Rung
 from tests.factories import LARGE
 from tests.incidents.leaving import (
@@ -321,3 +322,42 @@ def _when(name: str, act: Callable[[], None]) -> Callable[[str], None]:
             waiting.pop()()
 
     return seam
+
+
+# ---------------------------------------------------------------- outside the session
+
+
+def test_a_close_that_reaches_the_executor_after_the_close_waits_for_the_open(a_stage: Callable[..., Stage]):
+    """
+    Asked for in the last second, read after the close: it is not sent and ends as out of session, without a failure and
+    without a pause. Nothing is sent all night. At the open the close goes on, at the market.
+    """
+    stage = a_stage(policy=IN_STEPS)
+    hold(stage)
+    exits, away = stage.exits, Mock(spec=Executor)
+    stage.exits, stage.now = away, SESSIONS[0].close - SECOND
+    tick(stage, "2.97", after=timedelta(0))
+    stage.exits, stage.now = exits, SESSIONS[0].close
+    stage.sweep(after=6 * SECOND)
+    assert [("market", 10, 0, "expired_unsent", "out_of_session")] == closes(stage)
+    for _ in range(50):
+        stage.sweep(after=20 * MINUTE)
+    assert 1 == len(closes(stage))
+    assert (10, "stop", None, 0) == position(stage)
+
+    stage.now = SESSIONS[1].open - SECOND
+    stage.sweep(after=SECOND)
+    assert ("market", 10, 0, "accepted", "") == closes(stage)[-1]
+    assert [] == [o for o in stage.brokerages[LARGE].sent if o.side is Side.SELL][1:]
+
+
+def test_an_unknown_calendar_blocks_no_close(a_stage: Callable[..., Stage]):
+    """Nobody has told when the market is open: the close is sent, the brokerage decides."""
+    stage = a_stage(policy=IN_STEPS)
+    hold(stage)
+    with stage.engine.begin() as tx:
+        tx.execute(text("DELETE FROM sessions"))
+    stage.exit.handle_timer(stage.now + 6 * SECOND)
+    tick(stage, "2.97", after=SESSIONS[0].close - stage.now + MINUTE)
+
+    assert "accepted" == closes(stage)[-1][3]

@@ -28,6 +28,7 @@ PROMISED = {
     "StreamStuck",
     "OrderIntentMismatch",
     "CloseRejected",
+    "CloseWaitsForOpen",
     "GateBlind",
     "ActorDown",
     "ReconcileStale",

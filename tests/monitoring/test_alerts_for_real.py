@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,9 +33,10 @@ from cli.run import PROCESSES, STANDBY, Stack, connected_servers, start_actors
 from cli.settings import SHIPPED, load
 from cli.starting import bring_into_force
 from cli.wiring import ACTORS, make_desk
-from db import decisions, schema
+from db import decisions, exit_plans, positions, schema, sessions
 from domain.account import TradingState
 from domain.ids import AccountName
+from domain.session import session_of
 from monitoring.families import ALL
 from streams.codec import encode
 from streams.names import Stream
@@ -227,6 +228,7 @@ def test_every_alert_fires_by_its_cause_and_resolves(scene: Scene):
     what_the_brokerage_has(scene)
     who_contradicts_whom(scene)
     what_is_old(scene)
+    what_waits_for_the_open(scene)
     no_database(scene)
     all_is_well_again(scene)
 
@@ -363,6 +365,21 @@ def what_is_old(s: Scene) -> None:
     s.ends("StaleTicksForOpenPosition")
     for name in ("GateBlind", "OrderIntentMismatch", "CloseRejected"):
         s.ends(name, RECENT_S)
+
+
+def what_waits_for_the_open(s: Scene) -> None:
+    """The calendar says that the market has closed when a rule asks: held over night, and closed at the open."""
+    with s.stack.engine.begin() as tx:
+        [held] = [row for row in positions.all_open(tx) if row.symbol == UNREAD]
+        today = session_of(sessions.around(tx, datetime.now(UTC)), datetime.now(UTC))
+        assert today is not None
+        sessions.keep(tx, [replace(today, close=datetime.now(UTC))])
+        exit_plans.mark_triggered(tx, held.position_id, "stop", datetime.now(UTC))
+    s.fires("CloseWaitsForOpen", account="large")
+    with s.stack.engine.begin() as tx:
+        sessions.keep(tx, [today])
+    s.until(lambda: s.held(UNREAD) == 0, "it is closed at the open")
+    s.ends("CloseWaitsForOpen")
 
 
 def no_database(s: Scene) -> None:

@@ -28,7 +28,7 @@ from monitoring.patience import NoAnswer, Patient
 from streams.clients import writing_client
 from streams.names import QUOTED_KEY
 from tests.cli.house import AAA, BBB, House
-from tests.factories import LARGE, NOON, TINY, a_quote, a_recommendation
+from tests.factories import LARGE, NOON, SESSION, TINY, a_quote, a_recommendation
 from tests.monitoring.conftest import Scraped, now, scraped
 from tests.servers import Killable
 
@@ -292,6 +292,24 @@ def test_the_market_is_open_closed_or_unknown(house: House, scrape: Scrape):
 
     assert (1, 0) == (noon["gapless_market_open"], night["gapless_market_open"])
     assert "gapless_market_open" not in scrape()
+
+
+def test_a_close_that_waits_for_the_open_is_counted(house: House, scrape: Scrape):
+    """While the market is closed: what is to be left and has no close under way; by day a close is not waiting."""
+    waiting = 'gapless_account_closes_waiting_for_open{account="large"}'
+    house.recommend()
+    house.trade()
+    house.now = SESSION.close
+    assert 0 == scrape()[waiting]
+    with house.engine.begin() as tx:
+        tx.execute(text("UPDATE exit_plans SET triggered_rule = 'stop'"))
+    assert 1 == scrape()[waiting]
+    house.now = SESSION.close - timedelta(seconds=1)
+    assert 0 == scrape()[waiting]
+    house.exit.handle_timer(house.now)
+    house.settle()
+    house.now = SESSION.close
+    assert 0 == scrape()[waiting]
 
 
 def test_streams_tell_what_waits_and_for_how_long(scrape: Scrape, redis_client: redis.Redis):
