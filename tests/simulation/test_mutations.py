@@ -26,21 +26,6 @@ def storms_fail(make: Callable[[int], Storm]) -> bool:
     return False
 
 
-@pytest.fixture
-def fresh(migrated_cluster, request: pytest.FixtureRequest) -> Callable[[], Engine]:
-    """Makes engines on databases of their own."""
-    from sqlalchemy import create_engine
-
-    def make() -> Engine:
-        context = migrated_cluster.a_database()
-        engine = create_engine(context.__enter__())
-        request.addfinalizer(lambda: context.__exit__(None, None, None))
-        request.addfinalizer(engine.dispose)
-        return engine
-
-    return make
-
-
 def test_without_the_inbox_the_storm_fails(fresh: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch):
     """A fact that comes again is handled again: the storm notices."""
     monkeypatch.setattr("actors.gate.first_time", lambda *_: True)
