@@ -8,6 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import event
+
 from brokerage.port import OrderRejected, OrderRequest
 from domain.events import Fact, Side
 from domain.exits import CloseStep
@@ -15,6 +17,7 @@ from domain.ids import AccountName
 from streams.names import Stream, partitioned
 from tests.factories import LARGE, a_policy, a_quote, a_recommendation, ticked
 from tests.incidents.stage import Stage
+from tests.simulation.exchange import Crash
 
 SYMBOL = "MSFT260220P00400000"
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -113,6 +116,29 @@ def refusing(stage: Stage, account: AccountName = LARGE) -> Iterator[list[OrderR
     brokerage._refuse_what_alpaca_refuses = refuse  # type: ignore[method-assign]
     yield asked
     brokerage._refuse_what_alpaca_refuses = taking  # type: ignore[method-assign]
+
+
+@contextmanager
+def dying(stage: Stage, where: str, nth: int, account: AccountName = LARGE) -> Iterator[None]:
+    """The process dies when it comes to *where* (``begin``, ``commit``, a seam of the brokerage) the *nth* time."""
+    brokerage, left = stage.brokerages[account], [nth]
+
+    def come(to: str) -> None:
+        if to == where:
+            left[0] -= 1
+            if left[0] == -1:
+                raise Crash
+
+    listeners = [(name, lambda _, name=name: come(name)) for name in ("begin", "commit")]
+    for name, listener in listeners:
+        event.listen(stage.engine, name, listener)
+    alive, brokerage.seam = brokerage.seam, come
+    try:
+        yield
+    finally:
+        brokerage.seam = alive
+        for name, listener in listeners:
+            event.remove(stage.engine, name, listener)
 
 
 def position(stage: Stage, account: AccountName = LARGE) -> Any:

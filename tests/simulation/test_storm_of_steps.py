@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from domain.exits import CloseStep
+from domain.exits import CloseStep, ExitPolicy
 from domain.money import CENT
 from tests.factories import LARGE, ticked
 from tests.simulation.seeds import seeds
@@ -42,8 +42,8 @@ WAITING = text(
 class Falling(Storm):
     """Prices fall, mostly, and the exit hears of it late: limits are left behind by the market."""
 
-    def __init__(self, engine: Engine, seed: int) -> None:
-        super().__init__(engine, seed, STEPS)
+    def __init__(self, engine: Engine, seed: int, policy: ExitPolicy = STEPS) -> None:
+        super().__init__(engine, seed, policy)
 
     def _happenings(self) -> Sequence[Callable[[], None]]:
         more = (self._deliver, self._deliver, self._deliver, self._trade, self._tick, self._timers, self._fall)
@@ -99,11 +99,11 @@ def test_the_storms_take_every_way(fresh: Callable[[], Engine]):
 
 
 def test_without_the_end_of_a_step_the_storm_fails(fresh: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch):
-    """A limit that nobody ends keeps its position for ever: the storm notices."""
+    """A limit that nobody ends keeps its position for ever, unless a catastrophe ends it: the storm notices."""
     monkeypatch.setattr("actors.executor._is_over", lambda *_: False)
 
     def stuck(seed: int) -> Storm:
-        storm = Falling(fresh(), seed)
+        storm = Falling(fresh(), seed, replace(STEPS, catastrophe_pct=None))
         storm.run()
         with storm.engine.connect() as tx:
             assert 0 == tx.execute(WAITING).scalar_one()
