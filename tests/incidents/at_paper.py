@@ -20,12 +20,13 @@ from actors.tracker import Tracker
 from brokerage.alpaca_rest import AlpacaBrokerage
 from brokerage.budget import RateBudget
 from brokerage.endpoints import Keys, on_one_port
-from brokerage.facts import Told, filled
-from db import accounts, outbox
+from brokerage.facts import Told, ended, filled
+from db import accounts, orders, outbox
 from domain.account import TradingState
 from domain.events import Fact, OrderApproved
 from domain.ids import AccountName
 from streams.codec import decode
+from streams.names import Stream
 from tests.factories import LARGE, a_policy, a_quote, a_recommendation, a_rule_book, some_limits, some_rules, ticked
 from tests.paper.days import CALL, DAY
 from tests.paper.kit import Paper
@@ -34,14 +35,19 @@ MARGIN = AccountName("margin")
 
 
 class AtPaper:
-    """Two accounts; nothing moves unless the test says so. *approved* collects what the executor is to send."""
+    """Two accounts; nothing moves unless the test says so. *approved* collects what the executor is to send,
+    *decisions* what the exit has not heard.
+
+    *policy* is how every position is left; who sets another one starts again.
+    """
 
     def __init__(
         self, engine: Engine, paper: Paper, accounts_of: Sequence[AccountName] = (LARGE, MARGIN), **rules: Any
     ) -> None:
-        self.engine, self.paper, self.rules = engine, paper, some_rules(**rules)
+        self.engine, self.paper, self.rules, self.policy = engine, paper, some_rules(**rules), a_policy()
         self.approved: list[OrderApproved] = []
         self.fills: list[Fact] = []
+        self.decisions: list[Fact] = []
         self.brokerages = {name: self._brokerage(name) for name in accounts_of}
         with engine.begin() as tx:
             for name in self.brokerages:
@@ -51,7 +57,8 @@ class AtPaper:
 
     def _brokerage(self, name: str) -> AlpacaBrokerage:
         urls = on_one_port(self.paper.said["rest"])
-        return AlpacaBrokerage(Keys(name, "paper"), urls, 2, RateBudget().entries)
+        hours_in_seconds = RateBudget(trading_per_minute=100_000, data_per_minute=100_000)
+        return AlpacaBrokerage(Keys(name, "paper"), urls, 2, hours_in_seconds.entries)
 
     def now(self) -> datetime:
         return datetime.fromisoformat(self.paper.control("GET", "/clock")[1]["at"])
@@ -68,7 +75,7 @@ class AtPaper:
         self.gate = Gate(self.desk, markets, book, of_recorded_day(self.desk))
         self.entries = Executor(self.desk, ports, ttl, opens=True, sleep=lambda _: None)
         self.exits = Executor(self.desk, ports, ttl, opens=False, sleep=lambda _: None)
-        self.tracker = Tracker(self.desk, lambda account, strategy, kind: a_policy())
+        self.tracker = Tracker(self.desk, lambda account, strategy, kind: self.policy)
         self.exit = ExitActor(self.desk)
         self.reconciler = Reconciler(self.desk, ports)
 
@@ -104,12 +111,25 @@ class AtPaper:
                 )
         self.publish()
 
+    def hear_ends(self) -> None:
+        """Read by REST which of our orders have ended without being filled."""
+        with self.engine.connect() as tx:
+            live = [row for row in orders.live(tx) if row.broker_order_id is not None]
+        for row in live:
+            order = self.brokerages[row.order.account].order(row.broker_order_id or "")
+            if order is not None and order.ended and order.status != "filled":
+                told = Told(account=row.order.account, cause="rest", origin="test")
+                self.tracker.handle([ended(order, order.status, told, order.updated_at)])
+        self.publish()
+
     def publish(self) -> None:
         def send(parcels: Any) -> None:
             for parcel in parcels:
                 fact = decode({b"type": parcel.type.encode(), b"body": parcel.body.encode()})
                 if isinstance(fact, OrderApproved):
                     self.approved.append(fact)
+                if parcel.stream == Stream.DECISIONS:
+                    self.decisions.append(fact)
                 if parcel.stream.startswith("fills"):
                     self.fills.append(fact)
 
@@ -120,10 +140,13 @@ class AtPaper:
             self.tracker.handle(facts)
             self.publish()
 
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that reached the brokerage over HTTP: how it came, and what was answered."""
+        return [e for e in self.paper.control("GET", "/journal")[1]["entries"] if e["kind"] == "request"]
+
     def posted(self) -> list[dict[str, Any]]:
         """Every order that reached the brokerage over HTTP: its body as it was sent, and what was answered."""
-        entries = self.paper.control("GET", "/journal")[1]["entries"]
-        return [e for e in entries if e["kind"] == "request" and (e["method"], e["path"]) == ("POST", "/v2/orders")]
+        return [e for e in self.requests() if (e["method"], e["path"]) == ("POST", "/v2/orders")]
 
     def close(self) -> None:
         for brokerage in self.brokerages.values():
