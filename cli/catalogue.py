@@ -18,6 +18,7 @@ from cli.exit_plots import draw
 from cli.exit_scenes import SCENES
 from domain.candidates import FILTERS
 from domain.checks import Code, seconds
+from domain.closing import FIRST_PAUSE, LONGEST_PAUSE, STRAIGHT
 from domain.exits import RULES, Rule, reason_of
 from domain.gates import GATES, SWITCHABLE
 from domain.points import PARTS, WEIGHTS
@@ -62,6 +63,10 @@ def exits_page() -> str:
         *_PRICES,
         "",
         *_POLICIES,
+        "",
+        "## How a position is left",
+        "",
+        *_LEAVING,
         *(line for rule in RULES for line in _exit_rule(rule)),
     ]
     return "\n".join(lines) + "\n"
@@ -110,6 +115,19 @@ _POLICIES: Final = (
     " (ExitPolicyChanged) and holds for new positions; what is held keeps its policy until a person says"
     " `gapless policy apply`, which is audited and told too (ExitPolicyApplied). `gapless policy show` tells what is"
     " held under another policy.",
+)
+
+
+_LEAVING: Final = (
+    "`close_steps` leads a close to the market: each step is a limit at the bid (a short: at the ask), `beyond_pct` per"
+    " cent worse for us, on a grid that every class of contracts accepts, awaited `wait_s` seconds; then it is canceled,"
+    " and after the last one a market order follows. Steps only move forward. Without a price, in the last minute of the"
+    " session, for a SELL, and for"
+    f" {', '.join(f'`{name}`' for name in sorted(STRAIGHT - {'manual'}))} and `gapless flatten` it is a market order at"
+    " once. A refused close is tried again after a pause that doubles from"
+    f" {FIRST_PAUSE.seconds} s to {LONGEST_PAUSE.seconds // 60} min and is never longer than a quarter of what is left"
+    " of the session. Outside of the session nothing is sent: the close waits for the open, and CloseWaitsForOpen"
+    " rings.",
 )
 
 
