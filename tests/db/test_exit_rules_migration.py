@@ -13,6 +13,8 @@ from domain.ids import PositionId
 from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
 
 BEFORE = "0001"
+#: The version before the one that brought the steps of a close.
+BEFORE_STEPS = "0010"
 #: The numbers that a policy had before.
 KNOWN_THEN = (
     *("version", "stop_pct", "catastrophe_pct", "target_pct", "trail_arm_pct", "trail_giveback_pct", "min_hold"),
@@ -66,7 +68,7 @@ def test_policies_from_before_the_closing_steps_close_at_the_market(empty_databa
     with engine.begin() as tx:
         config = schema._config()
         config.attributes["connection"] = tx
-        command.upgrade(config, "0008")
+        command.upgrade(config, BEFORE_STEPS)
         accounts.configure(tx, LARGE, some_limits(), NOON)
         values = {"account": LARGE, "policy": json.dumps(stored), "now": NOON, "id": UUID(int=1)}
         tx.execute(
