@@ -120,9 +120,9 @@ _POLICIES: Final = (
 
 _LEAVING: Final = (
     "`close_steps` leads a close to the market: each step is a limit at the bid (a short: at the ask), or `beyond_pct`"
-    " per cent worse for us than that, on a grid that every class of contracts accepts, awaited `wait_s` seconds; then it"
-    " is canceled, and after the last one a market order follows. Steps only move forward. Without a price, in the last"
-    " minute of the session, for a SELL, and for"
+    " per cent worse for us than that, on a grid that every class of contracts accepts, awaited `wait_s` seconds; then"
+    " it is canceled, and after the last one a market order follows. Steps only move forward. Without a price, in the"
+    " last minute of the session, for a SELL, and for"
     f" {', '.join(f'`{name}`' for name in sorted(STRAIGHT - {'manual'}))} and `gapless flatten` it is a market order at"
     " once. A refused close is tried again after a pause that doubles from"
     f" {FIRST_PAUSE.seconds} s to {LONGEST_PAUSE.seconds // 60} min and is never longer than a quarter of what is left"
