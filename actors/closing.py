@@ -57,7 +57,8 @@ def write_close(
     if whole:
         exit_plans.mark_triggered(tx, position.position_id, rule, now)
     terms = terms or _terms(tx, position, rule, price, now, pursued=whole)
-    exit_plans.step_on(tx, position.position_id, terms.next_step)
+    if position.policy.close_steps:
+        exit_plans.step_on(tx, position.position_id, terms.next_step)
     order = closing_order(
         position.account,
         position.position_id,

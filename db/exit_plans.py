@@ -68,9 +68,14 @@ def mark_rung(tx: Connection, position_id: PositionId, at_pct: Decimal) -> None:
 
 
 def replace_policy(tx: Connection, position_id: PositionId, policy: ExitPolicy) -> None:
-    """Let *policy* govern the position from now on; what its price has been stays."""
+    """Let *policy* govern the position from now on; what its price has been stays.
+
+    A close that was begun at the market, because there were no steps, stays there.
+    """
     statement = text(
-        "UPDATE exit_plans SET policy = :policy, policy_version = :version WHERE position_id = :id"
+        "UPDATE exit_plans SET policy = :policy, policy_version = :version, close_step = CASE"
+        " WHEN triggered_rule IS NOT NULL AND policy -> 'close_steps' = '[]' THEN 100 ELSE close_step END"
+        " WHERE position_id = :id"
     ).bindparams(bindparam("policy", type_=JSONB))
     tx.execute(statement, {"id": position_id, "policy": policies.to_json(policy), "version": policy.version})
 

@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 from sqlalchemy import text
 
+from actors import policies
 from actors.executor import Executor
 from cli import acts
 from db import deadlines, orders
@@ -322,6 +323,20 @@ def _when(name: str, act: Callable[[], None]) -> Callable[[str], None]:
             waiting.pop()()
 
     return seam
+
+
+def test_steps_that_are_applied_to_a_close_at_the_market_leave_it_there(a_stage: Callable[..., Stage]):
+    """The close was begun under a policy without steps: one with steps, applied now, brings no limit back."""
+    stage = a_stage(policy=replace(IN_STEPS, close_steps=()))
+    hold(stage)
+    with refusing(stage):
+        tick(stage, "2.97")
+    held = stage.one("SELECT position_id FROM positions")
+    policies.apply(stage.desk, held, replace(IN_STEPS, version="steps"), "test", "tester")
+    stage.deliver()
+    pass_time(stage, 2)
+
+    assert [("market", 10, 0, "rejected", "40310000"), ("market", 10, 0, "accepted", "")] == closes(stage)
 
 
 # ---------------------------------------------------------------- outside the session
