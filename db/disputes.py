@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -48,6 +49,18 @@ def end(tx: Connection, position_id: PositionId, now: datetime) -> None:
         text("UPDATE price_disputes SET ended_at = greatest(:now, since) WHERE position_id = :id AND ended_at IS NULL"),
         {"id": position_id, "now": now},
     )
+
+
+def of_position(tx: Connection, position_id: UUID) -> Sequence[tuple[Dispute, datetime | None]]:
+    """Return the disputes about a position, first ones first, each with its end (None: it goes on)."""
+    rows = tx.execute(
+        text(
+            "SELECT since, live_price, second_price, live_at, second_at, ended_at FROM price_disputes"
+            " WHERE position_id = :id ORDER BY dispute_id"
+        ),
+        {"id": position_id},
+    )
+    return [(Dispute(*row[:5]), row[5]) for row in rows]
 
 
 def going_on(tx: Connection) -> Mapping[PositionId, Dispute]:

@@ -10,14 +10,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from db import said, views
+from db import disputes, said, views
 from db.views import Rows
 
 Facts = Sequence[tuple[str, dict[str, Any]]]
 
 #: At the same moment causes come before effects.
 _RANK: Final = (
-    *("recommended", "approved", "refused", "exit triggered", "order written", "sent", "accepted", "filled"),
+    *("recommended", "approved", "refused", "prices disputed", "dispute ended"),
+    *("exit triggered", "order written", "sent", "accepted", "filled"),
     *("settled", "adjusted", "policy stored", "policy applied", "cancel asked", "order ended"),
     *("best and worst", "closed"),
 )
@@ -43,6 +44,7 @@ def of_position(tx: Connection, position_id: UUID) -> Rows:
         *(event for order in orders for event in _of_order(order)),
         *(_of_fill(fill, facts) for fill in views.fills(tx, position=position_id)),
         *_of_facts(facts),
+        *_of_disputes(tx, position_id),
         *(event for position in positions for event in _of_position(position, facts)),
     ]
     return sorted(told, key=lambda event: (event["at"], _RANK.index(event["event"])))
@@ -113,6 +115,14 @@ def _of_facts(facts: Facts) -> Iterator[dict[str, Any]]:
             keys = ("before_version", "version", "by", "reason")
             changes = "; ".join(body["changes"])
             yield _event(at, "policy applied", **{key: body[key] for key in keys}, changes=changes)
+
+
+def _of_disputes(tx: Connection, position_id: UUID) -> Iterator[dict[str, Any]]:
+    """When two sources of prices contradicted each other, and until when."""
+    for dispute, ended_at in disputes.of_position(tx, position_id):
+        yield _event(dispute.since, "prices disputed", live=dispute.live_price, rest=dispute.second_price)
+        if ended_at is not None:
+            yield _event(ended_at, "dispute ended")
 
 
 def _of_position(position: Mapping[str, Any], facts: Facts) -> Iterator[dict[str, Any]]:

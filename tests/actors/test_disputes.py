@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from actors.exit import ExitActor
+from db import positions, timeline
 from tests.actors.test_exit_rules_wired import closes, d, holding  # noqa: F401 - a fixture
 from tests.cli.house import AAA, House
 from tests.factories import a_quote, ticked
@@ -65,6 +66,22 @@ def test_an_agreement_is_written(house: House):
         say(house, "option", live, after=MINUTE)
         say(house, "rest", second)
     assert [(d("4.90"), d("2.00"), False), (d("4.90"), d("8.00"), True)] == rows(house)
+
+
+def test_the_timeline_tells_of_it(house: House):
+    """What each source said, and when they agreed again."""
+    say(house, "option", "4.90", after=MINUTE)
+    say(house, "rest", "8.00")
+    disputed_at = house.now
+    say(house, "rest", "4.90", after=timedelta(seconds=3))
+    with house.engine.connect() as tx:
+        [position] = positions.all_open(tx)
+        told = [e for e in timeline.of_position(tx, position.position_id) if "dispute" in e["event"]]
+
+    assert [
+        {"at": disputed_at, "event": "prices disputed", "live": d("4.90"), "rest": d("8.00")},
+        {"at": house.now, "event": "dispute ended"},
+    ] == told
 
 
 def test_a_disputed_price_moves_no_peak(house: House):
