@@ -13,6 +13,9 @@ from sqlalchemy import text
 
 from actors.bookings import Bookings
 from actors.catch_up import CatchUp, Names
+from brokerage.alpaca_rest import AlpacaBrokerage
+from brokerage.budget import RateBudget
+from brokerage.endpoints import Keys, on_one_port
 from cli.feeding import Feeding
 from db import drift, integrity
 from domain.events import Fact
@@ -66,6 +69,10 @@ class AtLife(AtPaper):
         super().start()
         client: Any = None  # rows alone are asked
         self.feeding = Feeding(self.engine, client, self.desk, (), lambda: None)
+
+    def _brokerage(self, name: str) -> AlpacaBrokerage:
+        """A busy machine may take its time: nothing here is about an answer that does not come."""
+        return AlpacaBrokerage(Keys(name, "paper"), on_one_port(self.paper.said["rest"]), 30, RateBudget().entries)
 
     def move_to(self, paper: Paper) -> None:
         """Go on at a server that was started anew, with actors that were too."""
