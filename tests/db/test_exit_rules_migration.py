@@ -14,7 +14,7 @@ from tests.factories import LARGE, NOON, PUT, a_policy, some_limits
 
 BEFORE = "0001"
 #: The version before the one that brought the steps of a close.
-BEFORE_STEPS = "0012"
+BEFORE_STEPS = "0011"
 #: The numbers that a policy had before.
 KNOWN_THEN = (
     *("version", "stop_pct", "catastrophe_pct", "target_pct", "trail_arm_pct", "trail_giveback_pct", "min_hold"),

@@ -1,11 +1,11 @@
-"""How far a close has come on its way to the market, and until when each of its limits is awaited."""
+"""When each side of a mark was last usable, disputes between two sources of prices, and the theta of what is held."""
 
 from __future__ import annotations
 
 from migrations.sql import run_beside
 
 revision = "0009"
-down_revision = "0012"
+down_revision = "0008"
 
 
 def upgrade() -> None:

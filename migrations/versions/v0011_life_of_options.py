@@ -1,4 +1,4 @@
-"""What was decided about a position and stands in no row of its own is kept beside it."""
+"""What the brokerage books without an order, and adjustments that say what was held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the brokerage books without an order, and adjustments that say what was held."""
+"""How far a close has come on its way to the market, and until when each of its limits is awaited."""
 
 from __future__ import annotations
 

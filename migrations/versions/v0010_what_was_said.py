@@ -1,11 +1,11 @@
-"""When each side of a mark was last usable, disputes between two sources of prices, and the theta of what is held."""
+"""What was decided about a position and stands in no row of its own is kept beside it."""
 
 from __future__ import annotations
 
 from migrations.sql import run_beside
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:
