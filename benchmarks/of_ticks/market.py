@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from db import accounts, orders, sessions
 from domain.account import TradingState
 from domain.ids import AccountName, RecommendationId
 from domain.orders import opening_order
-from domain.session import Session, trading_day
+from domain.session import NEW_YORK, Session, trading_day
 from streams.names import Stream, partitioned
 
 LARGE: Final = AccountName("large")
@@ -88,7 +89,7 @@ def a_market(contracts: int, held: int) -> Iterator[Market]:
     """Servers, a local Alpaca whose clock runs, executor, tracker and feeds as processes, and *held* open positions."""
     names = tuple(f"ACME{_expiration():%y%m%d}C{number:05d}000" for number in range(1000, 1000 + contracts))
     now = datetime.now(UTC)
-    session = Session(day=trading_day(now), open=now - timedelta(hours=1), close=now + timedelta(hours=10))
+    session = _session_around(now)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = folder / "benchmark.toml"
@@ -134,6 +135,14 @@ def _loosened(shipped: str) -> str:
         if not found:
             raise LookupError(f"{key}: not in the shipped configuration")
     return shipped
+
+
+def _session_around(now: datetime) -> Session:
+    """A session that is open now: it begins and ends on one day of New York, as every session does."""
+    day = trading_day(now)
+    midnight = datetime.combine(day + timedelta(days=1), time_of_day(), NEW_YORK).astimezone(UTC)
+    opened = max(now - timedelta(hours=1), midnight - timedelta(hours=24))
+    return Session(day=day, open=opened, close=min(now + timedelta(hours=10), midnight - timedelta(minutes=1)))
 
 
 def _expiration() -> datetime:
