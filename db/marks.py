@@ -29,24 +29,54 @@ class OpenMark:
 
 def keep(tx: Connection, quotes: Sequence[Quote]) -> None:
     """Write the last quote of each symbol and when each side was last a price; an older one replaces nothing newer."""
-    if quotes:
-        tx.execute(
-            text(
-                "INSERT INTO marks (symbol, bid, ask, at, bid_at, ask_at)"
-                " VALUES (:symbol, :bid, :ask, :at, :bid_at, :ask_at) ON CONFLICT (symbol) DO UPDATE SET"
-                " bid = CASE WHEN marks.at < :at THEN :bid ELSE marks.bid END,"
-                " ask = CASE WHEN marks.at < :at THEN :ask ELSE marks.ask END,"
-                " at = greatest(marks.at, :at),"
-                " bid_at = greatest(marks.bid_at, CAST(:bid_at AS timestamptz)),"
-                " ask_at = greatest(marks.ask_at, CAST(:ask_at AS timestamptz))"
-            ),
-            [_mark(quote) for quote in quotes],
+    if not quotes:
+        return
+    found = [_Mark.of(known) for _, known in sorted(_by_symbol(quotes).items())]
+    tx.execute(
+        text(
+            "INSERT INTO marks (symbol, bid, ask, at, bid_at, ask_at)"
+            " SELECT * FROM unnest(CAST(:symbols AS text[]), CAST(:bids AS numeric[]), CAST(:asks AS numeric[]),"
+            " CAST(:ats AS timestamptz[]), CAST(:bid_ats AS timestamptz[]), CAST(:ask_ats AS timestamptz[]))"
+            " ON CONFLICT (symbol) DO UPDATE SET"
+            " bid = CASE WHEN marks.at < excluded.at THEN excluded.bid ELSE marks.bid END,"
+            " ask = CASE WHEN marks.at < excluded.at THEN excluded.ask ELSE marks.ask END,"
+            " at = greatest(marks.at, excluded.at),"
+            " bid_at = greatest(marks.bid_at, excluded.bid_at),"
+            " ask_at = greatest(marks.ask_at, excluded.ask_at)"
+        ),
+        {
+            "symbols": [m.last.symbol for m in found],
+            "bids": [m.last.bid for m in found],
+            "asks": [m.last.ask for m in found],
+            "ats": [m.last.at for m in found],
+            "bid_ats": [m.bid_at for m in found],
+            "ask_ats": [m.ask_at for m in found],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The last quote of a symbol, and when each side was last a price, None: never."""
+
+    last: Quote
+    bid_at: datetime | None
+    ask_at: datetime | None
+
+    @classmethod
+    def of(cls, quotes: Sequence[Quote]) -> _Mark:
+        return cls(
+            last=max(quotes, key=lambda q: q.at),
+            bid_at=max((q.at for q in quotes if usable_bid(q) is not None), default=None),
+            ask_at=max((q.at for q in quotes if usable_ask(q) is not None), default=None),
         )
 
 
-def _mark(q: Quote) -> dict[str, object]:
-    bid_at, ask_at = (q.at if side is not None else None for side in (usable_bid(q), usable_ask(q)))
-    return {"symbol": q.symbol, "bid": q.bid, "ask": q.ask, "at": q.at, "bid_at": bid_at, "ask_at": ask_at}
+def _by_symbol(quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+    found: dict[str, list[Quote]] = {}
+    for quote in quotes:
+        found.setdefault(quote.symbol, []).append(quote)
+    return found
 
 
 def keep_open(tx: Connection, marks: Iterable[OpenMark]) -> None:
