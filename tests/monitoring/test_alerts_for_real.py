@@ -51,6 +51,9 @@ from tests.servers import Killable
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LARGE, TINY = AccountName("large"), AccountName("tiny")
+#: Who offers metrics, one port after the other: either gate may be the one that counts a refusal.
+SECOND_GATE = "second gate"
+SCRAPED = (*PROCESSES, SECOND_GATE)
 #: What each contract is offered at, in dollars a share.
 ASKS: Final = {a_call(450 + n): "2.10" for n in range(8)}
 KEPT, LOST, CHANGED, SHORT, FIRST, SECOND, UNREAD, UNSEEN = ASKS
@@ -170,7 +173,7 @@ def scene(tmp_path: Path, killable_database: Killable, killable_redis: Killable)
     outside = Children(tmp_path / "outside")
     try:
         stack_settings = base.stack.model_copy(
-            update={"reconcile_every_s": 10, "metrics_port": free_port(len(PROCESSES))}
+            update={"reconcile_every_s": 10, "metrics_port": free_port(len(SCRAPED))}
         )
         asked = base.brokerage.model_copy(update={"requests_per_minute": 1000})
         addresses = {"redis_url": SecretStr(killable_redis.url), "database_url": SecretStr(killable_database.url)}
@@ -212,7 +215,7 @@ def _exporter(stack: Stack, children: Children) -> str:
 
 
 def _actors(stack: Stack) -> list[str]:
-    return [f"127.0.0.1:{stack.settings.stack.metrics_port + n}" for n in range(len(PROCESSES))]
+    return [f"127.0.0.1:{stack.settings.stack.metrics_port + n}" for n in range(len(SCRAPED))]
 
 
 def test_every_alert_fires_by_its_cause_and_resolves(scene: Scene):
@@ -277,8 +280,9 @@ def _undecided(s: Scene) -> None:
 
 def _second_gate(s: Scene) -> None:
     """Another copy of gate, with another limit of the spread."""
-    env = _environment(s.stack) | {"GAPLESS_ENTRIES__MAX_SPREAD_PCT": "29"}
-    s.stack.children.start("second gate", [sys.executable, "-P", "-m", "cli", "actor", "gate"], env=env)
+    port = str(s.stack.settings.stack.metrics_port + SCRAPED.index(SECOND_GATE))
+    env = _environment(s.stack) | {"GAPLESS_ENTRIES__MAX_SPREAD_PCT": "29", "GAPLESS_STACK__METRICS_PORT": port}
+    s.stack.children.start(SECOND_GATE, [sys.executable, "-P", "-m", "cli", "actor", "gate"], env=env)
 
 
 def who_is_silent(s: Scene) -> None:
