@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
-from actors import outlook
 from actors.desk import Desk
 from actors.failures import classify
 from actors.leaving import Leaving
 from actors.marks import Marks
+from actors.memory import Memory, cannot_evaluate
 from actors.outlook import NOTHING_CONFIGURED, Sources
-from actors.watches import Closing, Watch, watch_of
-from db import disputes, evaluations, exit_plans, orders, positions, sessions
-from db.orders import OrderRow
-from db.positions import PositionRow
+from actors.watches import Closing, Watch
+from db import disputes, evaluations, exit_plans
 from domain.closing import STRAIGHT
 from domain.events import (
     ExitPolicyApplied,
@@ -37,7 +34,7 @@ from domain.events import (
     PositionOpened,
     Quote,
 )
-from domain.exits import RULES, Exit, Moment, Outlook, agreed_exit, first_exit
+from domain.exits import RULES, Exit, Moment, agreed_exit, first_exit
 from domain.exits.quiet import quiet
 from domain.ids import PositionId
 from domain.prices import Source, source_of
@@ -47,8 +44,6 @@ from streams.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
-#: How often memory is brought in line with the rows.
-RELOAD_EVERY: Final = timedelta(seconds=5)
 #: The facts after which rows say something else than memory.
 CHANGES: Final = (PositionOpened, PositionChanged, PositionClosed, OrderEnded, ExitPolicyApplied)
 #: How often peaks and troughs are written while ticks move them; a close writes those that it was decided by itself.
@@ -59,11 +54,6 @@ SAY_EVERY: Final = timedelta(seconds=1)
 
 def _every_symbol(_: str) -> bool:
     return True
-
-
-def _beyond_us(position: PositionId, symbol: str, error: Exception) -> None:
-    """One position that cannot be read or evaluated keeps no other from it; it is missed at its time."""
-    log.error("position %s (%s) cannot be evaluated", position, symbol, exc_info=error)
 
 
 @dataclass(slots=True)
@@ -78,11 +68,7 @@ class ExitActor:
     within: timedelta = timedelta(seconds=5)
     #: What people configured about prices and about what others say, as it is in force now.
     sources: Callable[[], Sources] = lambda: NOTHING_CONFIGURED
-    _watches: dict[str, list[Watch]] = field(default_factory=dict, init=False)
-    _outlooks: Mapping[PositionId, Outlook] = field(default_factory=dict, init=False)
-    _calendar: tuple[Session, ...] = field(default=(), init=False)
-    _loaded_at: datetime | None = field(default=None, init=False)
-    _sources: Sources = field(init=False)
+    _memory: Memory = field(init=False)
     _flushed_at: datetime | None = field(default=None, init=False)
     _said_at: datetime | None = field(default=None, init=False)
     _marks: Marks = field(default_factory=Marks, init=False)
@@ -92,7 +78,8 @@ class ExitActor:
     name = "exit"
 
     def __post_init__(self) -> None:
-        self._leaving, self._sources = Leaving(self.desk), self.sources()
+        self._leaving = Leaving(self.desk)
+        self._memory = Memory(self.desk.engine, self.covers, self.sources)
 
     # ------------------------------------------------------------ what comes in
 
@@ -101,18 +88,22 @@ class ExitActor:
         with self._turn:
             now = self.desk.clock()
             self._load_if_due(now)
-            told = ((source_of(frame.feed), frame.among(self._watches)) for frame in batch)
+            told = ((source_of(frame.feed), frame.among(self._memory.watches)) for frame in batch)
             seen = sum(self._see(quote, source, now) for source, quotes in told for quote in quotes)
             self._flush_if_due(now)
             return seen
 
     def handle_decisions(self, batch: Sequence[Fact]) -> None:
-        """A position or an order changed: memory follows the rows at once."""
-        if not any(isinstance(fact, CHANGES) for fact in batch):
+        """A position or an order changed: memory follows its rows at once."""
+        changed = {fact.position_id for fact in batch if isinstance(fact, CHANGES)}
+        if not changed:
             return
         with self._turn:
-            self._load(self.desk.clock())
-            self._evaluate_all()
+            now = self.desk.clock()
+            self._flush(now)
+            self._memory.follow(changed, now)
+            for watch in [w for w in self._memory.all() if w.position.position_id in changed]:
+                self._judge(watch)
 
     def handle_timer(self, now: datetime) -> None:
         """Rules of time fire without a tick."""
@@ -120,7 +111,7 @@ class ExitActor:
             self._load_if_due(now)
             self._evaluate_all()
             self._flush(now)
-            looked_at = [watch.position.position_id for watch in self._all() if not watch.is_beyond_us]
+            looked_at = [watch.position.position_id for watch in self._memory.all() if not watch.is_beyond_us]
         # Ticks need not wait for what only others read.
         self._write_marks()
         self._say_who_looked(looked_at)
@@ -128,62 +119,27 @@ class ExitActor:
     def forget(self) -> None:
         """Begin anew from the rows: somebody else may have evaluated meanwhile."""
         with self._turn:
-            self._watches, self._outlooks, self._loaded_at = {}, {}, None
+            self._memory.forget()
             self._marks.clear()
 
     # ------------------------------------------------------------ memory
 
     def _load_if_due(self, now: datetime) -> None:
-        if self._loaded_at is None or now - self._loaded_at >= RELOAD_EVERY:
-            self._load(now)
-
-    def _load(self, now: datetime) -> None:
-        """Read every open position and the calendar; what memory saw beyond the rows is written first."""
-        self._flush(now)
-        before = {watch.position.position_id: watch for watch in self._all()}
-        calendar, outlooks = self._calendar, self._outlooks
-        self._sources = self.sources()
-        with self.desk.engine.connect() as tx:
-            self._calendar = sessions.around(tx, now)
-            rows = [row for row in positions.all_open(tx, on_unreadable=_beyond_us) if self.covers(row.symbol)]
-            closes = {r.order.position_id: r for r in orders.live(tx) if not r.external and not r.order.intent.opens}
-            self._outlooks = outlook.gather(tx, rows, now, self._sources, self._calendar)
-            is_known = all(row.position_id in before for row in rows)
-            disputed = {} if is_known else disputes.going_on(tx)
-        watches: dict[str, list[Watch]] = defaultdict(list)
-        for row in rows:
-            watch = self._watch(row, closes.get(row.position_id))
-            if watch is None:
-                continue
-            if (known := before.get(row.position_id)) is not None:
-                watch.remember(known)
-                if calendar == self._calendar and outlooks.get(row.position_id) == self._outlooks.get(row.position_id):
-                    watch.stay_quiet(known)
-            elif (dispute := disputed.get(row.position_id)) is not None:
-                watch.resume(dispute)
-            watches[row.symbol].append(watch)
-        self._watches, self._loaded_at = dict(watches), now
-
-    def _watch(self, row: PositionRow, close: OrderRow | None) -> Watch | None:
-        try:
-            return watch_of(row, close, self._calendar)
-        except Exception as e:  # noqa: BLE001 - whatever is wrong with one position, the others are watched
-            _beyond_us(row.position_id, row.symbol, e)
-            return None
-
-    def _all(self) -> Iterable[Watch]:
-        return (watch for watches in self._watches.values() for watch in watches)
+        """What memory saw beyond the rows is written before it is read again."""
+        if self._memory.is_due(now):
+            self._flush(now)
+            self._memory.load(now)
 
     def _flush_if_due(self, now: datetime) -> None:
         """Peaks may wait for a second, a dispute may not."""
         is_due = self._flushed_at is None or now - self._flushed_at >= FLUSH_EVERY
-        if is_due or any(watch.dispute_moved for watch in self._all()):
+        if is_due or any(watch.dispute_moved for watch in self._memory.all()):
             self._flush(now)
 
     def _flush(self, now: datetime) -> None:
         """Write the peaks and troughs that moved, and what sources dispute, in one transaction."""
-        moved = [watch for watch in self._all() if watch.dirty]
-        disputed = [watch for watch in self._all() if watch.dispute_moved]
+        moved = [watch for watch in self._memory.all() if watch.dirty]
+        disputed = [watch for watch in self._memory.all() if watch.dispute_moved]
         if not moved and not disputed:
             return
         seen = [(w.position.position_id, w.position.excursion, w.position.is_long) for w in moved]
@@ -233,8 +189,8 @@ class ExitActor:
     # ------------------------------------------------------------ evaluation
 
     def _see(self, quote: Quote, source: Source, now: datetime) -> int:
-        watches = self._watches.get(quote.symbol, [])
-        max_pct, mute = self._sources.max_divergence_pct, False
+        watches = self._memory.watches.get(quote.symbol, [])
+        max_pct, mute = self._memory.in_force.max_divergence_pct, False
         for watch in watches:
             if quote.at >= watch.position.opened_at and watch.seen(quote, source, now, max_pct):
                 self._mark(watch)
@@ -258,7 +214,7 @@ class ExitActor:
             watch.position, watch.dirty = replace(pos, excursion=excursion), True
 
     def _evaluate_all(self) -> None:
-        for watch in list(self._all()):
+        for watch in list(self._memory.all()):
             self._judge(watch)
 
     def _judge(self, watch: Watch) -> None:
@@ -269,7 +225,7 @@ class ExitActor:
             if classify(e) is not Failure.UNEXPECTED:
                 raise
             if not watch.is_beyond_us:
-                _beyond_us(watch.position.position_id, watch.position.symbol, e)
+                cannot_evaluate(watch.position.position_id, watch.position.symbol, e)
             watch.is_beyond_us = True
         else:
             watch.is_beyond_us = False
@@ -282,13 +238,13 @@ class ExitActor:
         today = trading_day(now)
         session = self._session(today)
         under_way = watch.closing is Closing.ALL
-        if (under_way and not watch.at_limit) or market_is_closed(self._calendar, now):
+        if (under_way and not watch.at_limit) or market_is_closed(self._memory.calendar, now):
             return
         if watch.triggered is not None and not under_way:  # a former close left quantity: until nothing is left
             if watch.closing is Closing.NOTHING and watch.may_try(now):
                 self._leaving.all(watch, Exit(watch.triggered, "quantity is left", None), now)
             return
-        known = self._outlooks.get(watch.position.position_id, outlook.NOTHING_KNOWN)
+        known = self._memory.outlook_of(watch)
         moments = [
             Moment(price=price, now=now, today=today, session=session, outlook=known) for price in watch.prices_at(now)
         ]
@@ -306,7 +262,7 @@ class ExitActor:
         if found.part is None:
             self._leaving.all(watch, found, now)
         elif watch.closing is Closing.NOTHING and watch.may_try(now):
-            self._leaving.a_part(watch, moment, self._calendar)
+            self._leaving.a_part(watch, moment, self._memory.calendar)
 
     def _session(self, day: date) -> Session | None:
-        return next((s for s in self._calendar if s.day == day), None)
+        return next((s for s in self._memory.calendar if s.day == day), None)

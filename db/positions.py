@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -133,12 +133,18 @@ def all_open(
     tx: Connection,
     account: AccountName | None = None,
     on_unreadable: Callable[[PositionId, str, Exception], None] | None = None,
+    only: Collection[PositionId] | None = None,
 ) -> Sequence[PositionRow]:
-    """Return the open positions, oldest first; *on_unreadable* is told of a row that cannot be read, instead of us."""
+    """Return the open positions, or *only* some, oldest first.
+
+    *on_unreadable* is told of a row that cannot be read, instead of us.
+    """
     where = "" if account is None else " AND account = :account"
+    where += "" if only is None else " AND p.position_id = ANY(:only)"
+    values = {"account": account} | ({} if only is None else {"only": list(only)})
     rows = tx.execute(
         text(f"{_SELECT} WHERE closed_at IS NULL{where} ORDER BY opened_at, p.position_id"),
-        {} if account is None else {"account": account},
+        {name: value for name, value in values.items() if value is not None},
     )
     return [row for r in rows if (row := _readable(r, on_unreadable)) is not None]
 

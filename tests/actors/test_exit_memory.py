@@ -14,8 +14,10 @@ from sqlalchemy import Engine, event, text
 from actors.desk import Desk
 from actors.exit import ExitActor
 from db import sessions
+from domain.events import PositionChanged
+from domain.ids import PositionId
 from tests.db.wall_kit import configure, hold
-from tests.factories import NOON, PUT, SESSION, a_quote, ticked
+from tests.factories import LARGE, NOON, PUT, SESSION, a_quote, ticked
 
 INSTANT = timedelta(milliseconds=1)
 #: The put costs 7.00: the stop is at 4.20, the trailing stop is armed at 9.10.
@@ -119,7 +121,7 @@ def test_a_crash_forgets_at_most_the_last_second_of_a_peak(pouring: Pouring, kil
     pouring.exit = ExitActor(pouring.exit.desk)
     pouring.pour("7.00")
 
-    [watch] = pouring.exit._all()
+    [watch] = pouring.exit._memory.all()
     known = watch.position.excursion.peak
     assert known is not None
     assert known >= (rising[before_ms] if before_ms > 0 else ENTRY)
@@ -185,3 +187,41 @@ def test_marks_that_could_not_be_written_are_written_later(pouring: Pouring):
         tx.execute(text("ALTER TABLE hidden RENAME TO marks"))
     pouring.exit.handle_timer(pouring.now)
     assert Decimal("7.00") == pouring.one("SELECT bid FROM marks").bid
+
+
+def test_a_change_of_one_position_reads_that_position_alone(pouring: Pouring):
+    """Its fact comes; what is read of positions is one row, and what was known of the others stays."""
+    pouring.pour("7.00")
+    held = [watch.position.position_id for watch in pouring.exit._memory.all()]
+    with counted(pouring.engine, "SELECT p.position_id, account, symbol") as read:
+        pouring.exit.handle_decisions([_changed(held[0])])
+
+    assert ["ANY" in statement for statement in read] == [True]
+    assert held == [watch.position.position_id for watch in pouring.exit._memory.all()]
+
+
+def test_what_was_closed_is_watched_no_more(pouring: Pouring):
+    """The fact of its close takes it out of memory, before the rows are read again."""
+    pouring.pour("7.00")
+    [watch] = pouring.exit._memory.all()
+    with pouring.engine.begin() as tx:
+        tx.execute(text("UPDATE positions SET qty = 0, closed_at = now(), exit_rule = 'stop', exit_reason = 'stop'"))
+
+    pouring.exit.handle_decisions([_changed(watch.position.position_id)])
+
+    assert [] == list(pouring.exit._memory.all())
+
+
+def _changed(position: PositionId) -> PositionChanged:
+    return PositionChanged(
+        id=f"changed-{position}",
+        at=NOON,
+        schema=1,
+        cause="test",
+        origin="test",
+        position_id=position,
+        account=LARGE,
+        symbol=PUT,
+        qty=1,
+        entry_price=ENTRY,
+    )

@@ -219,7 +219,7 @@ def _two(copies: Copies) -> None:
     "broken",
     [
         pytest.param(lambda: mock.patch("actors.exit.first_exit", _fails_for(AAA)), id="a rule of it fails"),
-        pytest.param(lambda: mock.patch("actors.exit.watch_of", _fails_for(AAA)), id="it cannot be watched"),
+        pytest.param(lambda: mock.patch("actors.memory.watch_of", _fails_for(AAA)), id="it cannot be watched"),
         pytest.param(lambda: mock.patch("db.positions._row", _fails_for(AAA)), id="its row cannot be read"),
     ],
 )

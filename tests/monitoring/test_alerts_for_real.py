@@ -317,8 +317,8 @@ def who_decides(s: Scene) -> None:
     """The halt, the second build and the account that nobody can read have lasted long enough to be told of."""
     s.fires("AccountNotActive", 90, account="tiny")
     s.fires("MixedVersions", 90)
-    s.stack.children.process("second gate").terminate()
-    s.stack.children.forget("second gate")
+    s.stack.children.process(SECOND_GATE).terminate()
+    s.stack.children.forget(SECOND_GATE)
     s.set_state(TINY, TradingState.ACTIVE)
     s.ends("AccountNotActive")
     s.ends("MixedVersions")
