@@ -104,19 +104,11 @@ def _of_settings(session: Session, name: str) -> AccountName:
 def _by_rows(session: Session, name: AccountName, reason: str, within_s: float) -> None:
     """Write what is to be left; send it here if no executor lives."""
     document = acts.flatten(session.desk, name, reason, session.person, session.settings.policy_of)
-    announced = _announced(session)
+    announced = session.announce()
     done = sending.send(session.desk, session.settings, name, within_s)
     session.show(document | {"direct": False, "announced": announced, **done}, render.flattened)
     if done["left"]:
         raise typer.Exit(NO)
-
-
-def _announced(session: Session) -> bool:
-    try:
-        return acts.publish(session.desk, session.redis)
-    except Unreachable as e:
-        log.warning("decided and written, but not announced yet: %s", e)
-        return False
 
 
 # ---------------------------------------------------------------- straight at the brokerage

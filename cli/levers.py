@@ -77,7 +77,7 @@ def resume(
 def _set(session: Session, account: str | None, everything: bool, state: TradingState, reason: str) -> None:
     names = _meant(session, account, everything)
     document = acts.set_states(session.desk, names, state, reason, session.person, every=everything)
-    session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.states)
+    session.show(document | {"announced": session.announce()}, render.states)
 
 
 def _meant(session: Session, account: str | None, everything: bool) -> list[AccountName]:
@@ -102,7 +102,7 @@ def reconcile(
     wiring = Wiring.of(session.settings, session.engine, session.redis)
     brokerages = wiring.brokerages(wiring.budgets("reconciler"))
     document = acts.reconcile(Reconciler(session.desk, brokerages), fix=fix)
-    session.show(document | {"announced": acts.publish(session.desk, session.redis)}, render.reconciled)
+    session.show(document | {"announced": session.announce()}, render.reconciled)
     if document["unread"]:
         raise typer.Exit(UNREACHABLE)
     if document["mismatches"] and not fix:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group
 
-from cli import acts, limit_acts
+from cli import limit_acts
 from cli.cells import table, when
 from cli.options import JsonOption, ReasonOption, known_account, maybe_account, session_of
 from cli.session import Session
@@ -146,7 +146,7 @@ def _moment(until: str) -> datetime:
 
 def _done(session: Session, act: Callable[[], dict[str, Any]]) -> None:
     document = act()
-    session.show(document | {"announced": acts.publish(session.desk, session.redis)}, _changed)
+    session.show(document | {"announced": session.announce()}, _changed)
 
 
 def _changed(document: Mapping[str, Any]) -> str:

@@ -219,12 +219,12 @@ def config_check(ctx: typer.Context, file: Path, as_json: JsonOption = False) ->
 @config_app.command("apply")
 def config_apply(ctx: typer.Context, file: Path, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Bring the rules and limits of a file into force while the actors run."""
-    from cli import acts, limit_acts
+    from cli import limit_acts
 
     session = session_of(ctx, as_json)
     document = limit_acts.apply_rules(session.desk, load(file), reason, session.person)
     session.show(
-        document | {"announced": acts.publish(session.desk, session.redis)},
+        document | {"announced": session.announce()},
         lambda d: f"{d['before']} -> {d['hash']}" if d["changed"] else f"{d['hash']} is in force already",
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from actors import policies as acts
 from actors.desk import Desk
-from cli.acts import publish, require_reason
+from cli.acts import require_reason
 from cli.cells import short, table
 from cli.options import AccountOption, JsonOption, ReasonOption, maybe_account, session_of
 from cli.plain import plain
@@ -58,7 +58,7 @@ def apply(
     require_reason(reason)
     settings = _in_force(session)
     document = applied(session.desk, settings, _meant(session, position, account), reason, session.person)
-    document |= _which(session, settings) | {"announced": publish(session.desk, session.redis)}
+    document |= _which(session, settings) | {"announced": session.announce()}
     session.show(document, _applied)
 
 

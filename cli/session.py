@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from actors.clocks import RecordedClock, WallClock
 from actors.desk import Desk
 from cli import ledger
+from cli.acts import publish
 from cli.settings import Settings
 from cli.supervisor import socket_folder
 from cli.wiring import make_desk
@@ -29,6 +31,8 @@ from db.embedded import Postgres, find_postgres
 from db.unprivileged import identity
 from streams.clients import writing_client
 from streams.embedded import Valkey, find_valkey
+
+log = logging.getLogger(__name__)
 
 #: How wide tables are where no terminal says it.
 PIPE_COLUMNS: Final = 100
@@ -115,6 +119,14 @@ class Session:
             sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=1) + "\n")
         else:
             Console(width=_columns()).print(render(document))
+
+    def announce(self) -> bool:
+        """Send what was decided; False when streams are away: it is written, and an actor sends it later."""
+        try:
+            return publish(self.desk, self.redis)
+        except Unreachable as e:
+            log.warning("decided and written, but not announced yet: %s", e)
+            return False
 
     def close(self) -> None:
         if self._engine is not None:

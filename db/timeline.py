@@ -74,7 +74,7 @@ def _reasons(tx: Connection, orders: Rows) -> Iterator[dict[str, Any]]:
 
 def _of_order(order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     known = {"order_id": order["order_id"]}
-    written = ("side", "intent", "qty", "type", "limit_price", "reason", "external", "detail")
+    written = ("side", "intent", "qty", "type", "limit_price", "awaited_until", "reason", "external", "detail")
     reserved = _reserved_usd(order)
     more = {} if reserved is None else {"reserved_usd": reserved}
     yield _event(order["approved_at"], "order written", **known, **{key: order[key] for key in written}, **more)

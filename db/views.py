@@ -34,8 +34,8 @@ _DECISIONS: Final = text(
 
 _ORDERS: Final = text(
     "SELECT order_id, client_order_id, account, position_id, recommendation, symbol, side, intent, qty, type,"
-    " limit_price, status, filled_qty, submitted_at, ended_at, reject_code, reject_message, approved_at, accepted_at,"
-    " cancel_asked_at, external, reason, detail, broker_order_id, multiplier FROM orders"
+    " limit_price, awaited_until, status, filled_qty, submitted_at, ended_at, reject_code, reject_message,"
+    " approved_at, accepted_at, cancel_asked_at, external, reason, detail, broker_order_id, multiplier FROM orders"
     " WHERE (CAST(:account AS text) IS NULL OR account = :account)"
     " AND (CAST(:position AS uuid) IS NULL OR position_id = CAST(:position AS uuid))"
     " AND (NOT :live OR ended_at IS NULL)"

@@ -151,6 +151,18 @@ def test_a_lever_holds_while_streams_are_away(house: House, tmp_path: Path, monk
         assert 1 == tx.execute(text("SELECT count(*) FROM outbox WHERE published_at IS NULL")).scalar_one()
 
 
+@pytest.mark.parametrize("lever", ["halt", "reduce", "resume"])
+def test_a_command_whose_streams_are_away_is_done(
+    house: House, gapless: Gapless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lever: str
+):
+    """What was asked for is written: done, not "a server cannot be reached"."""
+    monkeypatch.setenv("GAPLESS_REDIS_URL", f"unix://{tmp_path}/nobody.sock")
+    answer = gapless(lever, LARGE, "--reason", "fire drill", "--json")
+
+    assert (0, False) == (answer.code, answer.document["announced"])
+    assert "fire drill" == state_of(house)[1]
+
+
 # ---------------------------------------------------------------- flatten
 
 
