@@ -11,6 +11,8 @@ import pytest
 import redis
 
 from actors.clocks import set_recorded_clock
+from cli import run
+from cli.settings import SHIPPED
 from cli.wiring import ACTORS
 from streams.names import Stream, partitioned
 from tests.end_to_end.conftest import a_line
@@ -51,6 +53,18 @@ def test_an_actor_killed_between_steps_changes_nothing(small_day: Callable[..., 
     deaths = {moment: killed(actor) for moment, actor in zip(QUIET_MOMENTS, ACTORS, strict=True)}
 
     assert undisturbed == digest_of(small_day(*LINES), deaths, as_processes=True)
+
+
+def test_two_copies_of_exit_share_a_recorded_day(small_day: Callable[..., Path], digest_of: Callable[..., str]):
+    """As in containers: the second one waits, takes over when the first is killed, and the day ends as with one."""
+
+    def start_another(running: Running) -> None:
+        run.start_actor(running.stack, SHIPPED, "exit", "exit-2")
+
+    undisturbed = digest_of(small_day(*LINES))
+    doing = {"14:32:00": start_another, "14:45:00": lambda running: running.kill("exit")}
+
+    assert undisturbed == digest_of(small_day(*LINES), doing, as_processes=True)
 
 
 @dataclass(frozen=True)
