@@ -51,7 +51,8 @@ class Shift:
         """Partitions that others evaluate learn of it when they load their rows again."""
         if (lease := self.keeper.lease) is not None:
             self._take_notice(lease)
-            self.exit.handle_decisions(batch)
+            with _under(lease):  # facts are read under one partition's lease and told to all
+                self.exit.handle_decisions(batch)
 
     def on_timer(self, now: datetime) -> None:
         """Evaluate what time decides, and say that it was done.

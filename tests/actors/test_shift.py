@@ -23,6 +23,7 @@ from actors.tracker import Tracker
 from db import evaluations, leases, vital_signs
 from db.evaluations import Evaluation
 from db.leases import LeaseLost
+from domain.events import PositionOpened
 from tests.cli.house import AAA, House
 from tests.domain.exit_kit import only
 
@@ -259,3 +260,21 @@ def _fails_for(symbol: str) -> Callable[..., Any]:
         return first_exit(what, *rest) if len(rest) == 1 else watch_of(what, *rest)
 
     return failing
+
+
+def test_a_fact_is_followed_under_the_lease_of_its_own_partition(copies: Copies):
+    """Facts are read under one partition's lease and told to all: a copy that lost another one closes nothing in it."""
+    with copies.engine.begin() as tx:
+        tx.execute(text("UPDATE exit_plans SET policy = jsonb_set(policy, '{max_hold}', '1')"))
+    first, second = copies.copy("first"), copies.copy("second")
+    stale = first.keeper.lease
+    with copies.engine.connect() as tx:
+        seen = leases.holder(tx, LEASE)
+    assert seen is not None and second.keeper.seize(seen)
+    copies.house.now += timedelta(minutes=1)
+    changed = [f for f in copies.house.published["decisions"] if isinstance(f, PositionOpened)]
+
+    with mock.patch.object(Keeper, "lease", stale), pytest.raises(LeaseLost):
+        first.handle_decisions(changed)
+
+    assert [] == copies.closes()
