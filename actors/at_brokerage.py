@@ -9,7 +9,7 @@ from typing import Final
 
 from brokerage.port import Brokerage, BrokerOrder, BrokerPosition
 from domain.ids import AccountName, is_flattening
-from domain.instrument import NotASymbol, Option, parse_symbol
+from domain.instrument import is_option
 from domain.session import Session, trading_day
 
 #: How far ahead the next open is looked for.
@@ -79,10 +79,3 @@ class AtBrokerage:
 def first_things_first(position: BrokerPosition) -> tuple[bool, bool, str]:
     """Shorts before longs and options before stocks: what covers another position leaves after it."""
     return not is_option(position.symbol), position.qty > 0, position.symbol
-
-
-def is_option(symbol: str) -> bool:
-    try:
-        return isinstance(parse_symbol(symbol), Option)
-    except NotASymbol:
-        return False

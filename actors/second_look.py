@@ -17,7 +17,7 @@ from typing import Final
 from brokerage import facts
 from brokerage.port import Brokerage, BrokerageError
 from domain.events import Fact, Quote
-from domain.instrument import NotASymbol, Option, parse_symbol
+from domain.instrument import is_option
 from domain.prices import SECOND_FEED
 from streams.names import Stream
 
@@ -81,8 +81,8 @@ class SecondLook:
     def _whose_turn(self, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the options and the stocks to ask for now."""
         self._turn += 1
-        options = [symbol for symbol in symbols if _is_option(symbol)]
-        stocks = [symbol for symbol in symbols if not _is_option(symbol)]
+        options = [symbol for symbol in symbols if is_option(symbol)]
+        stocks = [symbol for symbol in symbols if not is_option(symbol)]
         return self._some(options), self._some(stocks)
 
     def _some(self, symbols: list[str]) -> list[str]:
@@ -122,10 +122,3 @@ class SecondLook:
         if volatility is not None and volatility in quotes:
             self.doors.keep([quotes[volatility]], {}, now)
         yield from quotes.values()
-
-
-def _is_option(symbol: str) -> bool:
-    try:
-        return isinstance(parse_symbol(symbol), Option)
-    except NotASymbol:
-        return False

@@ -19,6 +19,7 @@ from actors.desk import Desk, held_lease
 from actors.executor import Executor
 from actors.failures import TRANSIENT
 from actors.keeper import Keeper
+from actors.pauses import FIRST_PAUSE_S, growing
 from brokerage.port import BrokerageError, NotAuthorized
 from db import leases, orders
 from db.orders import OrderRow
@@ -28,10 +29,6 @@ from streams.names import Stream, partition_of, partitioned
 
 log = logging.getLogger(__name__)
 
-#: The pauses between two rounds, in seconds: each is longer than the one before.
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 2.0
-_LONGER: Final = 1.5
 _AT_ONCE: Final = timedelta(0)
 
 
@@ -65,15 +62,15 @@ class StandIn:
         Raises:
             NotAuthorized: the keys were refused.
         """
-        until, pause = self.clock() + within_s, FIRST_PAUSE_S
+        until, pauses = self.clock() + within_s, growing()
         with self._kept(Stream.ENTRIES) as of_entries, self._kept(Stream.EXITS) as of_exits:
             while self.waiting():
                 self._sweep(of_entries, entries)
                 self._sweep(of_exits, exits)
+                pause = next(pauses)
                 if self.clock() + pause > until:
                     return
                 self.sleep(pause)
-                pause = min(pause * _LONGER, LONGEST_PAUSE_S)
 
     def waiting(self) -> Sequence[OrderRow]:
         """Return the orders of ours that are to be sent, or to end, and have not."""

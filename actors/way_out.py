@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from actors.at_brokerage import AtBrokerage, first_things_first, is_option
+from actors.at_brokerage import AtBrokerage, first_things_first
+from actors.pauses import growing
 from brokerage.port import (
     Brokerage,
     BrokerageError,
@@ -29,14 +30,11 @@ from brokerage.port import (
 )
 from domain.events import Intent, OrderType, Side
 from domain.ids import AccountName, flatten_client_order_id
+from domain.instrument import is_option
 from domain.session import trading_day
 
 #: How long the ends of other orders are awaited before positions are closed all the same, in seconds.
 CANCELS_S: Final = 10.0
-#: The pauses between two rounds, in seconds: each is longer than the one before.
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 2.0
-_LONGER: Final = 1.5
 #: How many closes of one symbol are sent before a person must look, and the pause after the first of them, in
 #: seconds: it doubles.
 MOST_TRIES: Final = 5
@@ -104,13 +102,13 @@ class WayOut:
         Raises:
             NotAuthorized: the keys were refused: a person must act.
         """
-        began, pause = self.clock(), FIRST_PAUSE_S
+        began, pauses = self.clock(), growing()
         self._await_cancels()
         while not self._round():
+            pause = next(pauses)
             if self.clock() - began + pause > self.within_s:
                 break
             self.sleep(pause)
-            pause = min(pause * _LONGER, LONGEST_PAUSE_S)
         return self._told()
 
     def _round(self) -> bool:

@@ -36,7 +36,7 @@ from brokerage.port import (
 from brokerage.wire import OnRequest, ask, prepare, send_order
 from domain.contracts import ChainRange, Snapshot
 from domain.events import Quote
-from domain.instrument import Contract, NotASymbol, Option, parse_symbol
+from domain.instrument import Contract, NotASymbol, Option, is_option, parse_symbol
 from domain.money import plain
 from domain.session import Session, day_start
 
@@ -97,7 +97,7 @@ class AlpacaBrokerage:
         return self._ask(f"/assets/{escaped(symbol, safe='')}", {}, translate.stock)
 
     def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
-        options = [s for s in symbols if _is_option(s)]
+        options = [s for s in symbols if is_option(s)]
         stocks = [s for s in symbols if s not in set(options)]
         found: dict[str, Quote] = {}
         for group in _groups(options):
@@ -123,7 +123,7 @@ class AlpacaBrokerage:
 
     def snapshots(self, symbols: Sequence[str]) -> Mapping[str, Snapshot]:
         found: dict[str, Snapshot] = {}
-        for group in _groups([s for s in symbols if _is_option(s)]):
+        for group in _groups([s for s in symbols if is_option(s)]):
             query = {"symbols": ",".join(group), "feed": self._urls.option_feed, "limit": SNAPSHOTS_PER_PAGE}
             for page in _pages(lambda q: self._snapshots("/options/snapshots", q), query):
                 found |= page
@@ -211,13 +211,6 @@ class AlpacaBrokerage:
         if answer is None:
             raise RequestRefused(404, "", f"{path} is not there")
         return answer
-
-
-def _is_option(symbol: str) -> bool:
-    try:
-        return isinstance(parse_symbol(symbol), Option)
-    except NotASymbol:
-        return False
 
 
 def _groups(symbols: Sequence[str]) -> Iterator[Sequence[str]]:

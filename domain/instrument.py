@@ -89,3 +89,11 @@ def parse_symbol(text: str) -> Instrument:
     if _TICKER.fullmatch(text):
         return Stock(text)
     raise NotASymbol(f"{text!r} is neither a stock ticker nor an OCC option symbol")
+
+
+def is_option(text: str) -> bool:
+    """Does *text* name an option? What is no symbol names none."""
+    try:
+        return isinstance(parse_symbol(text), Option)
+    except NotASymbol:
+        return False

@@ -270,7 +270,8 @@ def test_a_fact_is_followed_under_the_lease_of_its_own_partition(copies: Copies)
     stale = first.keeper.lease
     with copies.engine.connect() as tx:
         seen = leases.holder(tx, LEASE)
-    assert seen is not None and second.keeper.seize(seen)
+    assert seen is not None
+    assert second.keeper.seize(seen)
     copies.house.now += timedelta(minutes=1)
     changed = [f for f in copies.house.published["decisions"] if isinstance(f, PositionOpened)]
 
