@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import ceil
@@ -21,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from sqlalchemy import Engine
 
-from actors import policies, pulse
+from actors import pulse
 from actors.clocks import Clock, RecordedClock, WallClock
 from actors.copies import Copies
 from actors.desk import Desk
 from actors.executor import Executor
 from actors.exit import ExitActor
-from actors.gate import Gate
 from actors.interlock import TICK, Interlock
 from actors.keeper import Keeper
 from actors.late import AT_ONCE, Late, Read
@@ -44,6 +42,7 @@ from cli.credentials import endpoints_of, keys_of
 from cli.groups import groups_of
 from cli.origin import origin
 from cli.rulebook import Rulebook
+from cli.ruled import RuledGate, RuledPolicies
 from cli.settings import BadConfiguration, Settings
 from db import housekeeping, latencies, schema, vital_signs
 from domain.events import Fact
@@ -157,7 +156,7 @@ class Wiring:
         ports = self._own(self.budgets("gate"))
         starting.require_sane_limits(self.engine, ports, self.clock())
         markets = {name: Market(port, self.clock) for name, port in ports.items()}
-        ruled = _RuledGate(self, markets)
+        ruled = RuledGate(self.desk, self.rules, markets, self.pulse)
 
         def handle(batch: Sequence[Delivered]) -> None:
             late = Late(ruled.gate())
@@ -212,7 +211,7 @@ class Wiring:
             self.runtime.every(timer, SWEEP_TIMER, executor.sweep)
 
     def _tracker(self) -> None:
-        ruled = _RuledPolicies(self)
+        ruled = RuledPolicies(self.desk, self.rules)
         ruled.follow()
         tracker = Tracker(self.desk, self.rules.policy_of)
 
@@ -433,45 +432,6 @@ def _one_by_one(handle: Callable[[Any], None], runtime: Runtime) -> Callable[[Se
             runtime.publish()
 
     return run
-
-
-@dataclass(slots=True)
-class _RuledGate:
-    """The gate under the rules in force: made anew when they change, so that each decision names those it used."""
-
-    wiring: Wiring
-    markets: Mapping[AccountName, Market]
-    _made: tuple[str, Gate] | None = field(default=None, init=False)
-
-    def known(self) -> Gate:
-        """Return the gate under the rules that were in force at the last look: for a glance, not for a decision."""
-        return self._made[1] if self._made else self.gate()
-
-    def gate(self) -> Gate:
-        settings = self.wiring.rules.refresh()
-        in_force = self.wiring.rules.hash
-        if self._made is None or self._made[0] != in_force:
-            desk = replace(self.wiring.desk, origin=origin(settings))
-            pulse = self.wiring.pulse(settings)
-            made = Gate(desk, self.markets, settings.rule_book(), pulse, settings.losses.rules())
-            self._made = (in_force, made)
-        return self._made[1]
-
-
-@dataclass(slots=True)
-class _RuledPolicies:
-    """The exit policies of new positions under the rules in force: written down once for each rules there are."""
-
-    wiring: Wiring
-    _noticed: Settings | None = field(default=None, init=False)
-    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
-
-    def follow(self) -> None:
-        with self._turn:
-            settings = self.wiring.rules.refresh()
-            if settings is not self._noticed:
-                policies.take_notice(self.wiring.desk, settings.policies())
-                self._noticed = settings
 
 
 class _TickMeter:

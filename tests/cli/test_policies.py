@@ -15,8 +15,9 @@ from sqlalchemy import text
 from actors import policies as acts
 from actors.tracker import Tracker
 from cli.acts import NoReason
+from cli.ruled import RuledPolicies
 from cli.settings import SHIPPED, Settings, load
-from cli.wiring import Wiring, _RuledPolicies
+from cli.wiring import Wiring
 from db import configurations, exit_plans, policies, positions
 from domain.events import ExitPolicyApplied, ExitPolicyChanged, ExitTriggered
 from domain.exits import ExitPolicy
@@ -127,7 +128,7 @@ def test_a_tracker_goes_over_to_the_policies_of_new_rules(
 ):
     """Its next position gets them, and they are told once."""
     wiring = Wiring.of(shipped, house.engine, redis_client)
-    ruled = _RuledPolicies(wiring)
+    ruled = RuledPolicies(wiring.desk, wiring.rules)
     ruled.follow()
     other = load(tighter, {})
     with house.engine.begin() as tx:
